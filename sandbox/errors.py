@@ -1,0 +1,86 @@
+"""What can go wrong that is not the program's own doing.
+
+A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunResult`; everything here is
+*raised*. `app.py` maps these classes to HTTP statuses in one table.
+
+    SandboxError
+    ├── InvalidRequest            the caller asked for something that cannot be run
+    │   └── InvalidArchive        the uploaded archive is not one we accept
+    ├── Busy                      every place is taken; come back later
+    ├── Cancelled                 the caller went away or cancelled before the program started
+    └── EngineError               no container could be had, or it was lost
+        ├── EngineUnavailable     docker client or engine does not answer
+        ├── ImageMissing          the sandbox image is not built
+        └── ContainerLost         the container vanished while the program ran
+
+Messages are written for the person who called the API: no host path, no words of the docker client.
+"""
+
+from __future__ import annotations
+
+
+class SandboxError(Exception):
+    """Base class. `code` is the stable, machine-readable name of the problem."""
+
+    code = "internal"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class InvalidRequest(SandboxError):
+    """The request can never succeed as it stands."""
+
+    code = "invalid_request"
+
+
+class InvalidArchive(InvalidRequest):
+    """The archive is damaged, hostile, or over a budget; `code` says which."""
+
+    code = "invalid_archive"
+
+
+class Busy(SandboxError):
+    """No place was free in time.
+
+    `retry_after_seconds` is a whole number of seconds after which a retry is worth making.
+    """
+
+    code = "busy"
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Cancelled(SandboxError):
+    """The caller went away or cancelled while the run was still waiting for its turn."""
+
+    code = "cancelled"
+
+
+class EngineError(SandboxError):
+    """The service cannot run programs at the moment; it recovers by itself when the cause is gone."""
+
+    code = "engine_error"
+
+
+class EngineUnavailable(EngineError):
+    """The docker client is not installed, or the engine behind it does not answer."""
+
+    code = "engine_unavailable"
+
+
+class ImageMissing(EngineError):
+    """The sandbox image is not on this engine (it is never pulled during a run)."""
+
+    code = "image_missing"
+
+
+class ContainerLost(EngineError):
+    """The container disappeared under the program: removed from outside, or its supervisor was killed."""
+
+    code = "container_lost"

@@ -1,0 +1,86 @@
+"""The languages, one row each. Adding one means adding a row here and its interpreter to the image."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sandbox.errors import InvalidRequest
+
+# PEP 263: a source encoding is declared by a comment in line one or two.
+_CODING_COOKIE = re.compile(r"\A(?:[^\n]*\n)?[ \t\f]*#[^\n]*coding[:=]")
+
+
+@dataclass(frozen=True)
+class Language:
+    """How programs of one language are named, started and tried out."""
+
+    name: str
+    title: str
+    """The name people know it by, with the version the image carries."""
+    aliases: tuple[str, ...]
+    file_name: str
+    """What a single-file program is called inside the container, below /app."""
+    extensions: tuple[str, ...]
+    entry_names: tuple[str, ...]
+    """Entries an archive may leave unnamed, in order of preference."""
+    interpreter: str
+    """Found on the image's PATH."""
+    environment: tuple[tuple[str, str], ...]
+    proof: str
+    """A program that prints 42."""
+
+    def command(self, entry: str, args: tuple[str, ...] = ()) -> list[str]:
+        """The argv that runs `entry` (relative to /app). An absolute path is never taken for an option."""
+        return [self.interpreter, f"/app/{entry}", *args]
+
+
+PYTHON = Language(
+    name="python",
+    title="Python 3.11",
+    aliases=("py", "python3"),
+    file_name="user_code.py",
+    extensions=(".py",),
+    entry_names=("main.py", "app.py"),
+    interpreter="python3",
+    # Unbuffered, so that what was printed before a timeout is not lost in the program's own buffer.
+    environment=(("PYTHONUNBUFFERED", "1"),),
+    proof="print(6 * 7)",
+)
+
+NODE = Language(
+    name="node",
+    title="Node.js 20",
+    aliases=("js", "javascript", "nodejs"),
+    file_name="user_code.js",
+    extensions=(".js", ".mjs", ".cjs"),
+    entry_names=("index.js", "main.js"),
+    interpreter="node",
+    environment=(),
+    proof="console.log(6 * 7)",
+)
+
+LANGUAGES: dict[str, Language] = {language.name: language for language in (PYTHON, NODE)}
+
+_BY_ALIAS = {alias: language for language in LANGUAGES.values() for alias in (language.name, *language.aliases)}
+
+
+def resolve(name: str) -> Language:
+    """The language called `name`, in any case, by name or alias.
+
+    :raises InvalidRequest: with code `unsupported_language`, listing the known names.
+    """
+    language = _BY_ALIAS.get(name.strip().lower())
+    if language is None:
+        known = ", ".join(sorted(_BY_ALIAS))
+        raise InvalidRequest(f"Unsupported language {name[:40]!r}. Known: {known}.", code="unsupported_language")
+    return language
+
+
+def can_be_parked(language: Language, code: str) -> bool:
+    """Whether an interpreter that already waits for its script can run this one unnoticeably.
+
+    A waiting interpreter reads its script from a FIFO, which cannot seek, and CPython's tokenizer seeks
+    back when a line declares an encoding. Those rare programs get an interpreter of their own.
+    """
+    return language is not PYTHON or _CODING_COOKIE.match(code) is None

@@ -1,0 +1,107 @@
+"""The values that travel through the sandbox: requests in, results out. No behaviour beyond conversion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Status(str, Enum):
+    """How a run ended. The set is closed: clients may switch on it."""
+
+    OK = "ok"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    OUTPUT_LIMIT = "output_limit"
+    CANCELLED = "cancelled"
+
+
+class Stream(str, Enum):
+    """Which of the program's two output streams some bytes came from."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may use. Every number is per run, and every run has its own container."""
+
+    timeout_seconds: float
+    memory_mb: int
+    cpus: float
+    pids: int
+    shm_mb: int
+    output_bytes: int
+    """Bytes kept of each stream: the first half and the last half, the middle dropped."""
+    output_stop_bytes: int
+    """A program that has written this many bytes over both streams is stopped."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip that passed `archive.check_archive`: safe to hand to a supervisor for unpacking."""
+
+    data: bytes = field(repr=False)
+    names: tuple[str, ...]
+    """Regular files only, in archive order, as relative POSIX paths without `.` or `..`."""
+    unpacked_bytes: int
+    name: str = "archive.zip"
+    """What the uploader called it; for display only."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One program to run: either `code` (a single file) or `archive` together with `entry`.
+
+    `language` is a canonical name (`languages.resolve`). `client` is the key that fairness between
+    callers goes by; it is never shown.
+    """
+
+    language: str
+    code: str = ""
+    archive: Archive | None = None
+    entry: str = ""
+    args: tuple[str, ...] = ()
+    stdin: str = ""
+    client: str = ""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What the caller gets. Times are whole or fractional milliseconds; memory is in KiB.
+
+    `cpu_ms` and `memory_kb` are None when the container had to be killed from outside, so that
+    nobody was left to report them.
+    """
+
+    id: str
+    language: str
+    status: Status
+    output: str
+    error: str
+    exit_code: int
+    signal: str | None = None
+    truncated: bool = False
+    duration_ms: float = 0.0
+    cpu_ms: float | None = None
+    memory_kb: int | None = None
+    queued_ms: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "language": self.language,
+            "status": self.status.value,
+            "output": self.output,
+            "error": self.error,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "truncated": self.truncated,
+            "duration_ms": self.duration_ms,
+            "cpu_ms": self.cpu_ms,
+            "memory_kb": self.memory_kb,
+            "queued_ms": self.queued_ms,
+        }

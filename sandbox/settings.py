@@ -1,0 +1,142 @@
+"""Every setting once: name, default, bounds, unit, meaning. The only reader of the environment.
+
+A setting `timeout_seconds` is the environment variable `SCE_TIMEOUT_SECONDS`, or a line of that name in a
+`.env` file in the working directory. A bad value stops the start and names the setting.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sandbox.models import Limits
+
+PREFIX = "SCE_"
+
+NameList = Annotated[tuple[str, ...], NoDecode]
+"""Comma-separated in the environment."""
+
+
+class SettingsError(Exception):
+    """A setting is missing, unknown or out of range; the message names each one."""
+
+
+def _row(default: Any, help_text: str, *, unit: str = "", **bounds: Any) -> Any:
+    return Field(default, description=help_text, json_schema_extra={"unit": unit}, **bounds)
+
+
+class Settings(BaseSettings):
+    """The rows, in the order the README's table shows them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", frozen=True, extra="ignore"
+    )
+
+    # The server.
+    host: str = _row("127.0.0.1", "Address to listen on. Anything but loopback lets other machines run code here.")
+    port: int = _row(5000, "Port to listen on.", ge=0, le=65535)
+    allowed_hosts: NameList = _row(
+        (), "Host names, beside localhost, that requests may be addressed to. Comma-separated."
+    )
+    allowed_origins: NameList = _row(
+        (), "Other origins (https://docs.example) whose pages may call the API. Comma-separated."
+    )
+    drain_seconds: float = _row(30, "How long SIGTERM waits for running programs.", unit="seconds", ge=0, le=3600)
+    data_dir: Path = _row(Path("data"), "Folder for the history and the lock of this instance.")
+    database_url: str = _row("", "SQLAlchemy URL of the history. Empty: SQLite in the data folder.")
+    history_limit: int = _row(1000, "Runs kept in the history; 0 keeps none.", unit="runs", ge=0, le=1_000_000)
+    log_level: str = _row("INFO", "DEBUG, INFO, WARNING or ERROR.", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_json: bool = _row(False, "Write the log as JSON lines.")
+
+    # The engine.
+    docker: str = _row("docker", "Docker-compatible client to call: docker, podman, or a path.", min_length=1)
+    image: str = _row("", "Sandbox image. Empty: the one built from sandbox/guest.")
+    seccomp: str = _row("", "Seccomp profile: a path, or `default` for the engine's own. Empty: ours.")
+    runtime: str = _row("", "OCI runtime for the containers, such as runsc. Empty: the engine's default.")
+
+    # One run.
+    timeout_seconds: float = _row(10, "Wall time of a program.", unit="seconds", gt=0, le=3600)
+    memory_mb: int = _row(128, "Memory of a container, files included; no swap.", unit="MiB", ge=32, le=65536)
+    cpus: float = _row(1.0, "CPUs of a container.", unit="CPUs", ge=0.1, le=64)
+    pids: int = _row(64, "Processes and threads of a container.", unit="tasks", ge=16, le=4096)
+    shm_mb: int = _row(16, "Size of /dev/shm; counts as memory.", unit="MiB", ge=1, le=4096)
+    output_bytes: int = _row(1 << 20, "Output kept of each stream, as head and tail.", unit="bytes", ge=1024, le=1 << 26)
+    output_stop_bytes: int = _row(
+        64 << 20, "Output after which a program is stopped.", unit="bytes", ge=1024, le=1 << 40
+    )
+
+    # What is accepted.
+    max_code_characters: int = _row(5000, "Length of a single-file program.", unit="characters", ge=1, le=1_000_000)
+    max_batch_tasks: int = _row(5, "Tasks in one batch.", unit="tasks", ge=1, le=100)
+    max_upload_bytes: int = _row(10 << 20, "Size of an uploaded archive.", unit="bytes", ge=1024, le=1 << 30)
+    max_archive_members: int = _row(1000, "Entries in an archive.", unit="entries", ge=1, le=100_000)
+    max_archive_bytes: int = _row(32 << 20, "Size of an archive unpacked.", unit="bytes", ge=1024, le=1 << 32)
+    max_stdin_bytes: int = _row(64 << 10, "Standard input given to a program.", unit="bytes", ge=0, le=1 << 24)
+    max_args: int = _row(32, "Command-line arguments of a program.", unit="arguments", ge=0, le=1000)
+    max_arg_characters: int = _row(1000, "Length of one argument.", unit="characters", ge=1, le=100_000)
+
+    # Containers that wait, and who has to wait.
+    pool_python: int = _row(4, "Python containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64)
+    pool_node: int = _row(2, "Node.js containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64)
+    pool_max_age_seconds: float = _row(600, "Age at which a waiting container is replaced.", unit="seconds", gt=0)
+    max_concurrent_runs: int = _row(0, "Programs running at once; 0 decides by CPUs and memory.", unit="runs", ge=0, le=256)
+    queue_size: int = _row(64, "Requests that may wait for their turn.", unit="requests", ge=0, le=1000)
+    queue_seconds: float = _row(15, "How long a request may wait for its turn.", unit="seconds", ge=0, le=3600)
+
+    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def limits(self) -> Limits:
+        """What one run may use."""
+        return Limits(
+            timeout_seconds=self.timeout_seconds,
+            memory_mb=self.memory_mb,
+            cpus=self.cpus,
+            pids=self.pids,
+            shm_mb=self.shm_mb,
+            output_bytes=self.output_bytes,
+            output_stop_bytes=self.output_stop_bytes,
+        )
+
+    def effective_concurrent_runs(self) -> int:
+        """The number of programs that run at once: the setting, or as many as this machine has CPUs for.
+
+        Never fewer than two, so that one slow program does not stop everybody, and never more than half of
+        the machine's memory would hold.
+        """
+        if self.max_concurrent_runs:
+            return self.max_concurrent_runs
+        by_cpu = max(2, round((os.cpu_count() or 1) * 2 / self.cpus))
+        memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20 if hasattr(os, "sysconf") else 2048
+        return max(1, min(by_cpu, memory_mb // 2 // self.memory_mb, 64))
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings from the environment and `.env`, with `overrides` on top.
+
+    :raises SettingsError: naming every setting that is wrong, and every `SCE_` variable that is none.
+    """
+    unknown = [
+        name
+        for name in os.environ
+        if name.upper().startswith(PREFIX) and name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields
+    ]
+    if unknown:
+        raise SettingsError(f"Unknown setting {', '.join(sorted(unknown))}. The README lists the known ones.")
+    try:
+        return Settings(**overrides)
+    except ValidationError as problem:
+        lines = [
+            f"{PREFIX}{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+            for error in problem.errors(include_url=False)
+        ]
+        raise SettingsError("\n".join(lines)) from problem
