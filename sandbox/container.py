@@ -1,0 +1,359 @@
+"""One container, from `docker run` to its confirmed removal: the host's end of the supervisor's protocol.
+
+Knows frames, bytes and the docker client's process; knows nothing of languages, results or HTTP. The
+frames are described at the top of `guest/supervisor.py`, which is the other end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
+from sandbox.models import Stream
+
+log = logging.getLogger(__name__)
+
+FRAME = struct.Struct(">cI")
+READ_BYTES = 1 << 18
+MAX_FRAME_BYTES = 1 << 27
+"""No frame of our supervisor is larger; one that claims to be does not come from it."""
+
+POLL_SECONDS = 0.2
+"""How often a waiting run looks whether its caller is still there."""
+
+START_SECONDS = 60.0
+"""How long an engine may take to start a container before it counts as not answering."""
+
+GRACE_SECONDS = 5.0
+"""What the supervisor gets on top of the program's own time before the container is killed from outside."""
+
+KILL_SECONDS = 30.0
+"""How long a removal is insisted on; a loaded engine can take seconds over one `docker kill`."""
+
+LOST = "The container ended before its program did, by an outside hand or for lack of memory. Try again."
+
+OutputHandler = Callable[[Stream, bytes], None]
+
+
+class NotStarted(Exception):
+    """The container was gone before the program was released, so the run may be tried in another."""
+
+    def __init__(self, reason: EngineError) -> None:
+        super().__init__(reason.message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the supervisor needs to know to run one program."""
+
+    command: list[str]
+    environment: dict[str, str]
+    payload: bytes
+    """Source of the one file `command[1]`, or a zip of which `names` are unpacked."""
+    names: tuple[str, ...] | None
+    stdin: bytes
+    parked: bool
+    """Whether an interpreter that already waits may be used."""
+    timeout_seconds: float
+    output_bytes: int
+    output_stop_bytes: int
+
+    def frames(self) -> bytes:
+        header = {
+            "command": self.command,
+            "environment": self.environment,
+            "names": self.names,
+            "parked": self.parked,
+            "timeout_seconds": self.timeout_seconds,
+            "output_bytes": self.output_bytes,
+            "output_stop_bytes": self.output_stop_bytes,
+        }
+        parts = ((b"R", json.dumps(header).encode()), (b"P", self.payload), (b"I", self.stdin))
+        return b"".join(FRAME.pack(kind, len(part)) + part for kind, part in parts)
+
+
+@dataclass
+class Captured:
+    """What was kept of one output stream; `tail` is apart from `head` only when bytes between were dropped."""
+
+    head: bytearray = field(default_factory=bytearray)
+    tail: bytes = b""
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a program ended, as the supervisor saw it, or (`wait_status` None) as it looked from outside."""
+
+    wait_status: int | None
+    """As wait(2) gives it."""
+    stopped: str | None
+    """Why it was ended: `timeout`, `output_limit`, `cancelled`, or None."""
+    oom_kills: int | None
+    """Processes the kernel killed for memory during the run; None where that cannot be known."""
+    wall_seconds: float
+    cpu_seconds: float | None
+    max_rss_kb: int | None
+    stdout: Captured
+    stderr: Captured
+
+
+class Outcome:
+    """Collects the supervisor's frames of one run until they make a report."""
+
+    def __init__(self, order: Order) -> None:
+        self.started = False
+        self.finished = False
+        self._started_at = 0.0
+        self._order = order
+        self._done: dict[str, object] = {}
+        self._stdout = Captured()
+        self._stderr = Captured()
+
+    def take(self, kind: bytes, payload: bytes, on_output: OutputHandler) -> bool:
+        """Note one frame; True for the one that says the program was released.
+
+        :raises InvalidArchive: for the one that says the archive could not be unpacked.
+        """
+        if kind == b"S":
+            self.started = True
+            self._started_at = time.monotonic()
+            return True
+        if kind == b"O":
+            self._stdout.head += payload
+            on_output(Stream.STDOUT, payload)
+        elif kind == b"E":
+            self._stderr.head += payload
+            on_output(Stream.STDERR, payload)
+        elif kind == b"o":
+            self._stdout.tail = payload
+        elif kind == b"e":
+            self._stderr.tail = payload
+        elif kind == b"D":
+            self._done = json.loads(payload)
+            self.finished = True
+        elif kind == b"X":
+            code = json.loads(payload)["code"]
+            raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=code)
+        return False
+
+    def report(self) -> Report:
+        done = self._done
+        self._stdout.dropped_bytes, self._stderr.dropped_bytes = done.pop("dropped_bytes")  # type: ignore[misc]
+        return Report(stdout=self._stdout, stderr=self._stderr, **done)  # type: ignore[arg-type]
+
+    def report_from_outside(self, reason: str) -> Report:
+        wall_seconds = time.monotonic() - self._started_at if self.started else 0.0
+        return Report(None, reason, None, wall_seconds, None, None, self._stdout, self._stderr)
+
+
+def explain(client_words: str) -> EngineError:
+    """What the docker client's complaint means for a caller of ours. Its own words go to the log only."""
+    words = client_words.lower()
+    if "no such image" in words or "unable to find image" in words or "image not known" in words:
+        return ImageMissing("The sandbox image is not on this engine. `make image` builds it.")
+    if "cannot connect" in words or "error during connect" in words or "connection refused" in words:
+        return EngineUnavailable("The container engine does not answer. `make engine` starts it.")
+    if "permission denied" in words:
+        return EngineUnavailable("This user may not talk to the container engine; it must be in the group `docker`.")
+    return EngineUnavailable("The container engine could not start a container.")
+
+
+class Container:
+    """One started container. `close` ends it, and never fails."""
+
+    def __init__(self, client: str, argv: Sequence[str], name: str) -> None:
+        """Start `argv` (a `docker run` that attaches stdin and stdout) without waiting for it.
+
+        :raises EngineUnavailable: when there is no such client.
+        """
+        self.name = name
+        self.started_at = time.monotonic()
+        self._client = client
+        self._buffer = bytearray()
+        self._ended = False
+        self._closing = threading.Lock()
+        self._closed = False
+        self._last_words = ""
+        try:
+            # Its own session: Ctrl+C in our terminal must reach us, not the containers.
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as problem:
+            raise EngineUnavailable(
+                "The docker client cannot be started. Install docker, or name another client in SCE_DOCKER."
+            ) from problem
+        assert self._process.stdin and self._process.stdout and self._process.stderr
+        self._stdin, self._stdout, self._stderr = self._process.stdin, self._process.stdout, self._process.stderr
+        os.set_blocking(self._stdin.fileno(), False)
+        os.set_blocking(self._stderr.fileno(), False)
+        self._readable = select.poll()
+        self._readable.register(self._stdout, select.POLLIN)
+        self._writable = select.poll()
+        self._writable.register(self._stdin, select.POLLOUT)
+
+    # --- Before and during the run ------------------------------------------------------------------------
+
+    def wait_ready(self) -> None:
+        """Return when the supervisor (and the interpreter it parks) waits for a run.
+
+        :raises EngineError: when the container did not get that far.
+        """
+        frame = self._next_frame(time.monotonic() + START_SECONDS)
+        if frame is None or frame[0] != b"Y":
+            raise self._failure()
+
+    def alive(self) -> bool:
+        """Whether the container, as far as the client has told, is still there and silent."""
+        return self._process.poll() is None and not self._readable.poll(0)
+
+    def run(
+        self,
+        order: Order,
+        *,
+        on_start: Callable[[], None],
+        on_output: OutputHandler,
+        should_stop: Callable[[], bool],
+    ) -> Report:
+        """Run one program to its end. A container does this once.
+
+        `should_stop` is asked about five times a second; when it says yes, the program is killed and the
+        report says `cancelled`.
+
+        :raises InvalidArchive: when the archive's contents turn out to be damaged.
+        :raises NotStarted: when the container was gone before the program was released; nothing has run.
+        :raises ContainerLost: when it vanished later.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        if not self._send(order.frames(), deadline):
+            raise NotStarted(self._failure())
+        outcome = Outcome(order)
+        stop_sent = False
+        while not outcome.finished:
+            if not stop_sent and should_stop():
+                stop_sent = True
+                deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
+                self._send(FRAME.pack(b"K", 0), deadline)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return self._give_up(outcome, "cancelled" if stop_sent else "timeout")
+            frame = self._next_frame(time.monotonic() + min(left, POLL_SECONDS))
+            if frame is None:
+                if self._ended:
+                    raise ContainerLost(LOST) if outcome.started else NotStarted(self._failure())
+                continue
+            if outcome.take(*frame, on_output) and not stop_sent:
+                deadline = time.monotonic() + order.timeout_seconds + GRACE_SECONDS
+                on_start()
+        return outcome.report()
+
+    def _give_up(self, outcome: Outcome, reason: str) -> Report:
+        """The supervisor did not keep its time: end the container from outside, keep what was printed."""
+        log.warning("container %s did not report in time (%s); killing it", self.name, reason)
+        self._kill()
+        if not outcome.started and reason != "cancelled":
+            raise NotStarted(EngineUnavailable("The container engine took too long to start a container."))
+        return outcome.report_from_outside(reason)
+
+    def _send(self, data: bytes, deadline: float) -> bool:
+        """Write everything before `deadline` (monotonic seconds); False when that was not possible."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._stdin.fileno(), view) :]
+            except BlockingIOError:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._writable.poll(left * 1000)
+            except (OSError, ValueError):
+                return False
+        return True
+
+    def _next_frame(self, deadline: float) -> tuple[bytes, bytes] | None:
+        """One frame, or None at the deadline or at the end of the stream (then `_ended` is set)."""
+        while True:
+            if len(self._buffer) >= FRAME.size:
+                kind, length = FRAME.unpack_from(self._buffer)
+                end = FRAME.size + length
+                if length > MAX_FRAME_BYTES:
+                    self._ended = True
+                    return None
+                if len(self._buffer) >= end:
+                    payload = bytes(self._buffer[FRAME.size : end])
+                    del self._buffer[:end]
+                    return kind, payload
+            if not self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                return None
+            data = os.read(self._stdout.fileno(), READ_BYTES)
+            if not data:
+                self._ended = True
+                return None
+            self._buffer += data
+
+    # --- The end ------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the container; returns when the client has confirmed its removal, or insisting was in vain.
+
+        Safe to call from any thread and more than once; later calls wait for the first.
+        """
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            with contextlib.suppress(OSError):
+                self._stdin.close()
+            if not self._wait_for_exit(GRACE_SECONDS):
+                self._kill()
+            with contextlib.suppress(OSError):
+                self._last_words = (self._stderr.read(8000) or b"").decode(errors="replace")
+            self._stdout.close()
+            self._stderr.close()
+
+    def _wait_for_exit(self, seconds: float) -> bool:
+        """Throw away output until the client has exited. With `--rm` it exits after the removal."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and self._process.poll() is None:
+            if not self._readable.poll(left * 1000):
+                return False
+            if not os.read(self._stdout.fileno(), READ_BYTES):
+                break
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        return self._process.returncode is not None
+
+    def _kill(self) -> None:
+        """Kill from outside, insisting: a create that is still under way answers "no such container"."""
+        deadline = time.monotonic() + KILL_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run([self._client, "kill", self.name], capture_output=True, timeout=10, check=False)
+            if self._wait_for_exit(0.5):
+                return
+        log.error("container %s could not be killed", self.name)
+        self._process.kill()
+        self._process.wait()
+
+    def _failure(self) -> EngineError:
+        """Why there is no container, from what the client said before it gave up."""
+        self.close()
+        log.warning("container %s failed: %s", self.name, self._last_words.strip() or "no reason given")
+        return explain(self._last_words)

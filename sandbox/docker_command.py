@@ -1,0 +1,114 @@
+"""Limits and an order for the supervisor -> the argv of `docker run`. Pure: starts nothing, reads nothing.
+
+Every flag is here, once, with its reason. podman accepts the same words; the one flag only it needs is at
+the end of `security_flags`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.languages import Language
+from sandbox.models import Limits
+
+SUPERVISOR_CAPABILITIES = ("SETUID", "SETGID", "SETPCAP", "KILL")
+"""What the supervisor needs to step down to nobody, to empty the bounding set, and to end another uid's processes."""
+
+LABEL = "safe-code-executor"
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How this installation calls its engine."""
+
+    client: str
+    image: str
+    seccomp: str
+    """Path of the profile, or empty for the engine's own."""
+    runtime: str = ""
+    podman: bool = False
+
+
+def mission_flags(limits: Limits) -> list[str]:
+    """The flags this project is known by. They are always there."""
+    return ["--rm", "--network", "none", "--memory", f"{limits.memory_mb}m", "--read-only"]
+
+
+def resource_flags(limits: Limits, app_mb: int) -> list[str]:
+    """Ceilings on what one container can take from the machine."""
+    return [
+        # Equal to --memory, or as much again is granted as swap.
+        "--memory-swap", f"{limits.memory_mb}m",
+        "--cpus", f"{limits.cpus:g}",
+        # Counts threads as well. Never `--ulimit nproc`: that counts a uid over all containers.
+        "--pids-limit", str(limits.pids),
+        # The only place a program can write to; multiprocessing's locks live there. Counts as memory.
+        "--shm-size", f"{limits.shm_mb}m",
+        # The program's files. Belongs to root, so the program cannot write there; counts as memory.
+        "--tmpfs", f"/app:rw,nosuid,nodev,noexec,size={app_mb}m,mode=755",
+        # A core_pattern that pipes starts a root helper on the host.
+        "--ulimit", "core=0:0",
+        "--ulimit", "nofile=1024:1024",
+        "--ulimit", f"fsize={(app_mb + limits.shm_mb) << 20}",
+    ]  # fmt: skip
+
+
+def security_flags(options: EngineOptions) -> list[str]:
+    """What keeps a program inside."""
+    flags = ["--cap-drop", "ALL"]
+    for capability in SUPERVISOR_CAPABILITIES:
+        flags += ["--cap-add", capability]
+    flags += ["--security-opt", "no-new-privileges"]
+    if options.seccomp:
+        flags += ["--security-opt", f"seccomp={options.seccomp}"]
+    flags += [
+        # Its own System V and POSIX IPC; `none` would take /dev/shm away.
+        "--ipc", "private",
+        "--cgroupns", "private",
+        # Nothing of the host's name, and a fixed one, so that outputs can be compared.
+        "--hostname", "sandbox",
+        # Output travels through the supervisor; a log driver would write a copy of a flood to the disk.
+        "--log-driver", "none",
+        # A missing image must be an error at once, not a download during a run.
+        "--pull", "never",
+    ]  # fmt: skip
+    if options.runtime:
+        flags += ["--runtime", options.runtime]
+    if options.podman:
+        # podman mounts writable tmpfs on /tmp, /run and /var/tmp of a read-only container unless told not to.
+        flags += ["--read-only-tmpfs=false"]
+    return flags
+
+
+def park_order(language: Language, wait_seconds: float) -> dict[str, Any]:
+    """What a container is told that shall wait with an interpreter of this language already started.
+
+    It ends by itself after `wait_seconds`, in case nobody is left to end it.
+    """
+    return {
+        "command": language.command(language.file_name),
+        "environment": dict(language.environment),
+        "wait_seconds": wait_seconds,
+    }
+
+
+def run_command(
+    options: EngineOptions,
+    limits: Limits,
+    *,
+    name: str,
+    labels: Mapping[str, str],
+    app_mb: int,
+    park: dict[str, Any] | None = None,
+) -> list[str]:
+    """The argv that starts one container with the supervisor's stdin and stdout attached."""
+    argv = [options.client, "run", "--interactive", *mission_flags(limits), "--name", name]
+    for key, value in labels.items():
+        argv += ["--label", f"{key}={value}"]
+    argv += [*resource_flags(limits, app_mb), *security_flags(options), options.image]
+    if park is not None:
+        argv.append(json.dumps(park))
+    return argv

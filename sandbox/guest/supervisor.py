@@ -1,0 +1,443 @@
+"""PID 1 of a sandbox container: runs one program for the host, reports how it ended, and exits.
+
+Standard library only; the host never imports it. It talks to the host in frames (one letter, a length of
+four bytes big-endian, the payload) over its own stdin and stdout, which the program cannot open:
+
+    host -> here    R header (JSON)   P program (source text or zip)   I stdin of the program   K cancel
+    here -> host    Y ready   S started   O/E output   o/e output after a gap   X refused   D done (JSON)
+
+The only argument, if there is one, is JSON: `{"command", "environment", "wait_seconds"}`. The command is
+then started at once and *parked*: its script is a FIFO, so the interpreter does all of its start-up and
+blocks reading its first line. When the run arrives, a regular file takes the FIFO's name and the source is
+written into the FIFO. Nothing is hooked or preloaded, so there is nothing for the program to notice.
+
+When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here.
+"""
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import select
+import signal
+import struct
+import sys
+import time
+
+APP = "/app"
+NOBODY = 65534
+FRAME = struct.Struct(">cI")
+PIPE_BYTES = 65536
+PR_CAPBSET_DROP = 24  # prctl(2)
+OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")  # cgroup v2, v1
+BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": APP, "LANG": "C.UTF-8"}
+
+
+class HostGone(Exception):
+    """The host closed our stdin."""
+
+
+class Refused(Exception):
+    """The run cannot be started; the argument is a code of the host's API."""
+
+
+# --- Frames -----------------------------------------------------------------------------------------------
+
+
+def send(kind, payload=b""):
+    data = memoryview(FRAME.pack(kind, len(payload)) + payload)
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def send_json(kind, value):
+    send(kind, json.dumps(value).encode())
+
+
+def read_exactly(count):
+    chunks = []
+    while count:
+        chunk = os.read(0, min(count, 1 << 20))
+        if not chunk:
+            raise HostGone
+        chunks.append(chunk)
+        count -= len(chunk)
+    return b"".join(chunks)
+
+
+def receive(expected):
+    kind, length = FRAME.unpack(read_exactly(FRAME.size))
+    if kind != expected:
+        raise HostGone
+    return read_exactly(length)
+
+
+# --- The program's process --------------------------------------------------------------------------------
+
+
+class Program:
+    """One process running `command` as nobody, with pipes for its three standard streams."""
+
+    def __init__(self, command, environment):
+        self.command = command
+        self.environment = environment
+        # The pipes belong to the program's user, so that it may open /dev/stdin and /dev/stdout as usual.
+        os.seteuid(NOBODY)
+        child_stdin, self.stdin = os.pipe()
+        self.stdout, child_stdout = os.pipe()
+        self.stderr, child_stderr = os.pipe()
+        os.seteuid(0)
+        self.pid = os.fork()
+        if self.pid == 0:
+            become(command, environment, child_stdin, child_stdout, child_stderr)
+        for descriptor in (child_stdin, child_stdout, child_stderr):
+            os.close(descriptor)
+
+    def cpu_seconds(self):
+        # The CPU clock of another process: clock_getcpuclockid(3), as glibc computes it.
+        return time.clock_gettime((~self.pid << 3) | 2)
+
+    def discard(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        for descriptor in (self.stdin, self.stdout, self.stderr):
+            os.close(descriptor)
+
+
+def become(command, environment, *streams):
+    """In the child: give up every privilege and turn into the program. Never returns."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored_by_python, signal.SIG_DFL)
+        os.setsid()
+        for number, descriptor in enumerate(streams):
+            os.dup2(descriptor, number)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        with open("/proc/self/oom_score_adj", "w") as adjustment:
+            adjustment.write("1000")
+        os.chdir(APP)
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)  # clears every capability: capabilities(7)
+        os.execvpe(command[0], command, BASE_ENVIRONMENT | environment)
+    except BaseException as problem:
+        with contextlib.suppress(OSError):
+            os.write(2, f"cannot start {command[0]}: {problem}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def drop_bounding_set():
+    """No process in here, whatever it executes, can gain a capability again; ours keep those they have."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    capability = 0
+    while libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
+        capability += 1
+    if ctypes.get_errno() != errno.EINVAL:
+        raise OSError(ctypes.get_errno(), "cannot drop the capability bounding set")
+
+
+def exited(pid):
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+# --- Parking ----------------------------------------------------------------------------------------------
+
+
+class Parked:
+    """An interpreter that has started and waits for the first line of its script."""
+
+    def __init__(self, command, environment):
+        self.script = command[-1]
+        os.mkfifo(self.script)
+        os.chmod(self.script, 0o644)
+        self.program = Program(command, environment)
+        self.writer = self._wait_for_reader()
+
+    def _wait_for_reader(self):
+        while not exited(self.program.pid):
+            try:
+                return os.open(self.script, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as problem:  # ENXIO: nobody has opened it for reading yet, fifo(7)
+                if problem.errno != errno.ENXIO:
+                    raise
+            time.sleep(0.001)
+        return None
+
+    def fits(self, header):
+        return (
+            header["parked"]
+            and self.writer is not None
+            and header["command"] == self.program.command
+            and header["environment"] == self.program.environment
+            and not exited(self.program.pid)
+        )
+
+    def discard(self):
+        if self.writer is not None:
+            os.close(self.writer)
+        self.program.discard()
+        os.unlink(self.script)
+
+
+# --- Files ------------------------------------------------------------------------------------------------
+
+
+def write_file(path, chunks):
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    with open(descriptor, "wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+def unpack(data, names):
+    """Write the named members below /app. The host has checked names and sizes; contents are checked here."""
+    import io  # only archives need these, and a parked container should be small
+    import zipfile
+    import zlib
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for name in names:
+                path = os.path.join(APP, name)
+                os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+                with archive.open(name) as member:
+                    write_file(path, iter(lambda member=member: member.read(PIPE_BYTES), b""))
+    except OSError as problem:
+        if problem.errno == errno.ENOSPC:
+            raise Refused("archive_too_large") from problem
+        raise Refused("corrupt_archive") from problem
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError) as problem:
+        raise Refused("corrupt_archive") from problem
+
+
+# --- Output -----------------------------------------------------------------------------------------------
+
+
+class Capture:
+    """One output stream: its head is sent as it comes, of the rest only the last bytes are kept."""
+
+    def __init__(self, descriptor, kind, keep_bytes):
+        self.descriptor = descriptor
+        self.kind = kind
+        self.head_left = keep_bytes // 2
+        self.tail_bytes = keep_bytes - self.head_left
+        self.tail = bytearray()
+        self.dropped = 0
+
+    def read(self):
+        """Take what is there; the number of bytes, 0 at the end of the stream."""
+        data = os.read(self.descriptor, PIPE_BYTES)
+        head, rest = data[: self.head_left], data[self.head_left :]
+        if head:
+            send(self.kind, head)
+            self.head_left -= len(head)
+        self.tail += rest
+        if len(self.tail) > self.tail_bytes + (1 << 20):
+            self._trim()
+        return len(data)
+
+    def _trim(self):
+        excess = max(0, len(self.tail) - self.tail_bytes)
+        del self.tail[:excess]
+        self.dropped += excess
+
+    def finish(self):
+        self._trim()
+        if self.tail:
+            send(self.kind.lower() if self.dropped else self.kind, self.tail)
+
+
+class Feed:
+    """Bytes on their way into a pipe whose reader may be slow, or gone."""
+
+    def __init__(self, descriptor, data):
+        self.descriptor = descriptor
+        self.data = memoryview(data)
+        os.set_blocking(descriptor, False)
+
+    def push(self):
+        """Write what fits; True when there is nothing left to do."""
+        try:
+            while self.data:
+                self.data = self.data[os.write(self.descriptor, self.data) :]
+        except BlockingIOError:
+            return False
+        except BrokenPipeError:
+            pass
+        os.close(self.descriptor)
+        return True
+
+
+# --- One run ----------------------------------------------------------------------------------------------
+
+
+class Run:
+    """Everything between releasing a program and knowing how it ended."""
+
+    def __init__(self, header, program, feeds, wakeup):
+        self.program = program
+        self.feeds = {feed.descriptor: feed for feed in feeds if not feed.push()}
+        self.captures = {
+            program.stdout: Capture(program.stdout, b"O", header["output_bytes"]),
+            program.stderr: Capture(program.stderr, b"E", header["output_bytes"]),
+        }
+        self.outputs = list(self.captures.values())
+        self.output_left = header["output_stop_bytes"]
+        self.wakeup = wakeup
+        self.stopped = None
+        self.wait_status = None
+        self.cpu_seconds = 0.0
+        self.max_rss_kb = 0
+
+    def wait(self, deadline):
+        """Relay output until the program has ended or was stopped, then leave nothing of it alive."""
+        poll = select.poll()
+        for descriptor in (0, self.wakeup, *self.captures):
+            poll.register(descriptor, select.POLLIN)
+        for descriptor in self.feeds:
+            poll.register(descriptor, select.POLLOUT)
+        while self.wait_status is None and self.stopped is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self.stopped = "timeout"
+                break
+            for descriptor, _ in poll.poll(left * 1000 + 1):
+                if self.handle(descriptor):
+                    poll.unregister(descriptor)
+        self.kill_all()
+        for capture in list(self.captures.values()):
+            while capture.read():
+                pass
+        for capture in self.outputs:
+            capture.finish()
+
+    def handle(self, descriptor):
+        """React to one descriptor; True when it needs no more watching."""
+        if descriptor == 0:
+            if FRAME.unpack(read_exactly(FRAME.size))[0] == b"K":
+                self.stopped = "cancelled"
+        elif descriptor == self.wakeup:
+            os.read(self.wakeup, 1024)
+            self.reap(os.WNOHANG)
+        elif descriptor in self.feeds:
+            if self.feeds[descriptor].push():
+                del self.feeds[descriptor]
+                return True
+        else:
+            count = self.captures[descriptor].read()
+            self.output_left -= count
+            if self.output_left < 0:
+                self.stopped = "output_limit"
+            if not count:
+                del self.captures[descriptor]
+                return True
+        return False
+
+    def reap(self, options):
+        """Collect every process that has ended: the program, and what it left to us."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, options)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self.cpu_seconds += usage.ru_utime + usage.ru_stime
+            self.max_rss_kb = max(self.max_rss_kb, usage.ru_maxrss)
+            if pid == self.program.pid:
+                self.wait_status = status
+
+    def kill_all(self):
+        """Kill and collect everything but ourselves: kill(2) with -1 from PID 1 reaches the whole container."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        self.reap(0)
+
+
+def oom_kills():
+    """How many processes the kernel has killed for memory in this container, or None if it does not say."""
+    for path in OOM_COUNTERS:
+        with contextlib.suppress(OSError), open(path) as file:
+            for line in file:
+                name, _, count = line.partition(" ")
+                if name == "oom_kill":
+                    return int(count)
+    return None
+
+
+def prepare(header, payload, parked):
+    """Put the files in place. Returns the program (or None: not started yet) and what is to be fed to it."""
+    if parked and parked.fits(header):
+        # The regular file first: from its first line on, the program may open its own source.
+        write_file(parked.script + ".new", [payload])
+        os.rename(parked.script + ".new", parked.script)
+        return parked.program, [(parked.writer, payload)]
+    if parked:
+        parked.discard()
+    if header["names"] is None:
+        write_file(header["command"][1], [payload])
+    else:
+        unpack(payload, header["names"])
+    return None, []
+
+
+def execute(parked, wakeup):
+    """Receive one run, carry it out, report it."""
+    header = json.loads(receive(b"R"))
+    payload = receive(b"P")
+    stdin = receive(b"I")
+    program, feeds = prepare(header, payload, parked)
+    del payload
+    signal.alarm(int(header["timeout_seconds"]) + 60)  # in case the engine is gone and nobody reads us
+    kills_before = oom_kills()
+    send(b"S")
+    started = time.monotonic()
+    cpu_before = program.cpu_seconds() if program else 0.0
+    if program is None:
+        program = Program(header["command"], header["environment"])
+    run = Run(header, program, [Feed(*feed) for feed in (*feeds, (program.stdin, stdin))], wakeup)
+    run.wait(started + header["timeout_seconds"])
+    ended = time.monotonic()
+    kills_after = oom_kills()
+    send_json(
+        b"D",
+        {
+            "wait_status": run.wait_status,
+            "stopped": run.stopped,
+            "oom_kills": None if kills_after is None else kills_after - kills_before,
+            "wall_seconds": ended - started,
+            "cpu_seconds": max(0.0, run.cpu_seconds - cpu_before),
+            "max_rss_kb": run.max_rss_kb,
+            "dropped_bytes": [capture.dropped for capture in run.outputs],
+        },
+    )
+
+
+def main():
+    os.umask(0o022)
+    wakeup, wakeup_writer = os.pipe()
+    os.set_blocking(wakeup_writer, False)
+    signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(3))
+    drop_bounding_set()
+    parked = None
+    if len(sys.argv) > 1:
+        order = json.loads(sys.argv[1])
+        signal.alarm(int(order["wait_seconds"]))
+        parked = Parked(order["command"], order["environment"])
+    try:
+        send(b"Y")
+        execute(parked, wakeup)
+    except Refused as problem:
+        send_json(b"X", {"code": str(problem)})
+    except HostGone:
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
