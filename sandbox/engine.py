@@ -112,9 +112,17 @@ def check(settings: Settings) -> None:
     :raises EngineUnavailable: no client, no engine, or no permission to speak to it.
     :raises ImageMissing: the engine answers and does not have the image.
     """
+    image_id(settings)
+
+
+def image_id(settings: Settings) -> str:
+    """The engine's id of the image that programs run in; it changes when the image is replaced.
+
+    :raises EngineError: as `check`.
+    """
     image = image_for(settings)
     try:
-        ask(settings, "image", "inspect", "--format", "{{.Id}}", image)
+        return ask(settings, "image", "inspect", "--format", "{{.Id}}", image).strip()
     except ClientRefused as refusal:
         raise _explain(settings, refusal.words, image) from refusal
 

@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     cpus: float = _row(1.0, "CPUs of a container.", unit="CPUs", ge=0.1, le=64)
     pids: int = _row(64, "Processes and threads of a container.", unit="tasks", ge=16, le=4096)
     shm_mb: int = _row(16, "Size of /dev/shm; counts as memory.", unit="MiB", ge=1, le=4096)
-    output_bytes: int = _row(1 << 20, "Output kept of each stream, as head and tail.", unit="bytes", ge=1024, le=1 << 26)
+    output_bytes: int = _row(
+        1 << 20, "Output kept of each stream, as head and tail.", unit="bytes", ge=1024, le=1 << 26
+    )
     output_stop_bytes: int = _row(
         64 << 20, "Output after which a program is stopped.", unit="bytes", ge=1024, le=1 << 40
     )
@@ -80,10 +82,14 @@ class Settings(BaseSettings):
     max_arg_characters: int = _row(1000, "Length of one argument.", unit="characters", ge=1, le=100_000)
 
     # Containers that wait, and who has to wait.
-    pool_python: int = _row(4, "Python containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64)
+    pool_python: int = _row(
+        4, "Python containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64
+    )
     pool_node: int = _row(2, "Node.js containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64)
     pool_max_age_seconds: float = _row(600, "Age at which a waiting container is replaced.", unit="seconds", gt=0)
-    max_concurrent_runs: int = _row(0, "Programs running at once; 0 decides by CPUs and memory.", unit="runs", ge=0, le=256)
+    max_concurrent_runs: int = _row(
+        0, "Programs running at once; 0 decides by CPUs and memory.", unit="runs", ge=0, le=256
+    )
     queue_size: int = _row(64, "Requests that may wait for their turn.", unit="requests", ge=0, le=1000)
     queue_seconds: float = _row(15, "How long a request may wait for its turn.", unit="seconds", ge=0, le=3600)
 

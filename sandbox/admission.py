@@ -1,0 +1,161 @@
+"""Who runs now, who waits, who is refused. Knows threads and time; knows nothing of containers.
+
+A *place* is the right to run one program. There are `slots` of them. Whoever finds none free waits in the
+queue of its client, and free places go round the clients in turn, so that a client with fifty waiting runs
+delays a client with one by a single run. When the queue is full, a newcomer takes the place in the queue of
+the client that has most there, if that has at least two more than the newcomer; else it is refused.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from types import TracebackType
+
+from sandbox.errors import Busy, Cancelled
+
+POLL_SECONDS = 0.2
+"""How often a waiting request looks whether its caller is still there."""
+
+
+class Ticket:
+    """One program's claim to a place. A context manager: leaving gives back whatever it holds."""
+
+    def __init__(self, admission: Admission, client: str) -> None:
+        self.client = client
+        self.granted = threading.Event()
+        self.refused = False
+        self.entered_at = time.monotonic()
+        self._admission = admission
+
+    def wait(self, should_stop: Callable[[], bool]) -> float:
+        """Return when the place is ours, with the milliseconds that took.
+
+        :raises Cancelled: when `should_stop` says yes first (asked about five times a second).
+        :raises Busy: at the deadline, or when a client with fewer waiting runs needed the room.
+        """
+        deadline = self.entered_at + self._admission.queue_seconds
+        while not self.granted.wait(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if should_stop():
+                raise Cancelled("The caller went away.")
+            if time.monotonic() >= deadline:
+                if self._admission.withdraw(self):
+                    raise self._admission.busy("No place came free in time.")
+                break
+        if self.refused:
+            raise self._admission.busy("Other callers have been waiting for a turn.")
+        return (time.monotonic() - self.entered_at) * 1000
+
+    def __enter__(self) -> Ticket:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._admission.leave(self)
+
+
+class Admission:
+    """The places and the queue. Thread-safe; every public method returns at once."""
+
+    def __init__(self, slots: int, queue_size: int, queue_seconds: float) -> None:
+        self.slots = slots
+        self.queue_size = queue_size
+        self.queue_seconds = queue_seconds
+        self._changed = threading.Condition()
+        self._closed = False
+        self._running: set[Ticket] = set()
+        self._queues: OrderedDict[str, deque[Ticket]] = OrderedDict()
+        self._waiting = 0
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+    def enter(self, client: str, count: int = 1) -> list[Ticket]:
+        """Tickets for `count` programs, all or none; each is granted on its own, so a batch cannot block itself.
+
+        :raises Busy: when running and queue have no room for that many, or the service is shutting down.
+        """
+        with self._changed:
+            if self._closed:
+                raise self.busy("The service is shutting down.")
+            tickets = [Ticket(self, client) for _ in range(count)]
+            self._make_room(client, count)
+            queue = self._queues.setdefault(client, deque())
+            queue.extend(tickets)
+            self._waiting += count
+            self._grant()
+            return tickets
+
+    def withdraw(self, ticket: Ticket) -> bool:
+        """Take a ticket out of the queue; False when it is not there (granted or refused meanwhile)."""
+        with self._changed:
+            queue = self._queues.get(ticket.client)
+            if ticket.granted.is_set() or queue is None or ticket not in queue:
+                return False
+            queue.remove(ticket)
+            self._waiting -= 1
+            self._forget_empty(ticket.client)
+            return True
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give back what the ticket holds, be it a place or a position in the queue."""
+        with self._changed:
+            if not self.withdraw(ticket):
+                self._running.discard(ticket)
+                self._grant()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Refuse everybody who is not running yet, now and from now on."""
+        with self._changed:
+            self._closed = True
+            for queue in self._queues.values():
+                for ticket in queue:
+                    self._refuse(ticket)
+            self._queues.clear()
+            self._waiting = 0
+
+    def wait_idle(self, timeout_seconds: float) -> bool:
+        """Whether everything that ran had ended within the time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, timeout_seconds)
+
+    def busy(self, reason: str) -> Busy:
+        """The refusal, with a guess at how long the present queue takes: a second for each round of slots."""
+        rounds = 1 + self._waiting // max(1, self.slots)
+        return Busy(f"{reason} The service is busy; try again.", retry_after_seconds=min(60, rounds))
+
+    def _make_room(self, client: str, count: int) -> None:
+        free_slots = max(0, self.slots - len(self._running) - self._waiting)
+        surplus = self._waiting + count - free_slots - self.queue_size
+        for _ in range(surplus):
+            heaviest = max(self._queues, key=lambda name: len(self._queues[name]), default=client)
+            mine = len(self._queues.get(client, ()))
+            if heaviest == client or len(self._queues[heaviest]) < mine + count + 1:
+                raise self.busy("Every place in the queue is taken.")
+            self._refuse(self._queues[heaviest].pop())
+            self._waiting -= 1
+
+    def _refuse(self, ticket: Ticket) -> None:
+        ticket.refused = True
+        ticket.granted.set()
+
+    def _grant(self) -> None:
+        while self._queues and len(self._running) < self.slots:
+            client, queue = next(iter(self._queues.items()))
+            ticket = queue.popleft()
+            self._waiting -= 1
+            self._queues.move_to_end(client)
+            self._forget_empty(client)
+            self._running.add(ticket)
+            ticket.granted.set()
+
+    def _forget_empty(self, client: str) -> None:
+        if not self._queues[client]:
+            del self._queues[client]

