@@ -26,13 +26,14 @@ from sandbox import archive as archives
 from sandbox import engine, languages
 from sandbox.admission import Admission
 from sandbox.classify import to_result
-from sandbox.container import Captured, Container, NotStarted, Order, Report
+from sandbox.container import Container, NotStarted
 from sandbox.docker_command import EngineOptions, park_order, run_command
 from sandbox.errors import Cancelled, InvalidRequest, SandboxError
 from sandbox.instance import Instance
 from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult, Stream
 from sandbox.pool import Pool
+from sandbox.protocol import Captured, Order, Report
 from sandbox.settings import Settings, load
 
 log = logging.getLogger(__name__)

@@ -17,10 +17,7 @@ from sandbox.errors import EngineError
 from sandbox.settings import Settings, SettingsError, load
 
 PROBE_SECONDS = 30.0
-PROBE_FLAGS = (
-    "--rm --network none --pull never --log-driver none --memory 64m --memory-swap 64m --pids-limit 32 --cpus 0.5 "
-    "--cap-drop ALL --security-opt no-new-privileges --read-only --entrypoint /usr/local/bin/python3"
-).split()
+PROBE_FLAGS = ["--rm", "--network", "none", "--pull", "never", "--log-driver", "none", "--memory", "64m", "--memory-swap", "64m", "--pids-limit", "32", "--cpus", "0.5", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only", "--entrypoint", "/usr/local/bin/python3"]
 PROBE = """
 import json, pathlib
 def read(*names):

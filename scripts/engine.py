@@ -97,7 +97,7 @@ def _install_if_missing(settings: Settings, now: Step) -> bool:
         now.say("There is no Docker engine on this machine, and only root can install one. Afterwards also type:")
         now.say("sudo usermod -aG docker $USER    (then log in again)")
     # Named by the daemon, because a client may be there without one. iptables: dockerd does not start without.
-    apt_install("dockerd", "docker.io", "iptables", "ca-certificates")
+    apt_install(now, "dockerd", "docker.io", "iptables", "ca-certificates")
     return True
 
 
@@ -131,20 +131,33 @@ def _start_without_init(now: Step) -> None:
     """The service script mounts what cgroups need; where there is none or it fails, `dockerd` alone will do."""
     if shutil.which("service") and Path("/etc/init.d/docker").exists():
         now.say("service docker start")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                ["service", "docker", "start"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=START_SECONDS,
-            )  # fmt: skip
-        time.sleep(1)
-        if _is_running(PID_FILES["dockerd"], "dockerd"):
+        if _start_service():
             return
+        now.say("the service script failed")
     daemon = _find_dockerd()
     if not daemon:
         raise Failed("There is no `dockerd` on this machine.")
     now.say(f"dockerd in the background (log: build/{LOG.name})")
     with LOG.open("wb") as log:
         subprocess.Popen([daemon], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def _start_service() -> bool:
+    """Run the service script; whether a `dockerd` came of it. It ends well before the daemon is up."""
+    try:
+        subprocess.run(
+            ["service", "docker", "start"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            timeout=START_SECONDS, check=True,
+        )  # fmt: skip
+    except subprocess.SubprocessError:
+        return False
+    deadline = time.monotonic() + 10
+    while not _is_running(PID_FILES["dockerd"], "dockerd"):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def _is_running(pid_file: Path, name: str) -> bool:

@@ -76,7 +76,7 @@ def make_bases(settings: Settings, now: Step) -> None:
             "The bases can only be made by root. Type: sudo make image\n"
             "    or, where Docker Hub can be reached: docker pull python:3.11-slim && docker pull node:20-slim"
         )
-    apt_install("debootstrap", "debootstrap", "debian-archive-keyring")
+    apt_install(now, "debootstrap", "debootstrap", "debian-archive-keyring")
     names = made_bases()
     # debootstrap makes device nodes and runs what it unpacks; /tmp is often mounted so that it may not.
     with tempfile.TemporaryDirectory(prefix="sce-bases-", dir="/var/tmp") as folder:

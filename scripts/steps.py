@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -77,13 +78,16 @@ def tail(log: Path, lines: int = 12) -> str:
         return ""
 
 
-def apt_install(program: str, *packages: str) -> None:
+def apt_install(now: Step, program: str, *packages: str) -> None:
     """Make sure a program is there, from Debian packages.
 
     :raises Failed: it cannot be installed; what to type has been printed.
     """
+    if shutil.which(program):
+        return
+    now.say(f"apt-get install {' '.join(packages)} (log: build/apt.log)")
     if subprocess.run([str(ROOT / "scripts" / "apt-install"), program, *packages], cwd=ROOT).returncode:
-        raise Failed(f"{program} is needed for this step.")
+        raise Failed(f"`{program}` is needed for this step.")
 
 
 def guarded(main: Callable[[], int]) -> int:

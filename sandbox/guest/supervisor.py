@@ -14,6 +14,8 @@ written into the FIFO. Nothing is hooked or preloaded, so there is nothing for t
 When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import errno
@@ -34,6 +36,14 @@ OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oo
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": APP, "LANG": "C.UTF-8"}
 
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing these would cost every container's start
+    from collections.abc import Iterable
+    from typing import Any, NoReturn
+
+    Header = dict[str, Any]
+
+
 class HostGone(Exception):
     """The host closed our stdin."""
 
@@ -45,17 +55,17 @@ class Refused(Exception):
 # --- Frames -----------------------------------------------------------------------------------------------
 
 
-def send(kind, payload=b""):
+def send(kind: bytes, payload: bytes | bytearray = b"") -> None:
     data = memoryview(FRAME.pack(kind, len(payload)) + payload)
     while data:
         data = data[os.write(1, data) :]
 
 
-def send_json(kind, value):
+def send_json(kind: bytes, value: object) -> None:
     send(kind, json.dumps(value).encode())
 
 
-def read_exactly(count):
+def read_exactly(count: int) -> bytes:
     chunks = []
     while count:
         chunk = os.read(0, min(count, 1 << 20))
@@ -66,7 +76,7 @@ def read_exactly(count):
     return b"".join(chunks)
 
 
-def receive(expected):
+def receive(expected: bytes) -> bytes:
     kind, length = FRAME.unpack(read_exactly(FRAME.size))
     if kind != expected:
         raise HostGone
@@ -79,7 +89,7 @@ def receive(expected):
 class Program:
     """One process running `command` as nobody, with pipes for its three standard streams."""
 
-    def __init__(self, command, environment):
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self.command = command
         self.environment = environment
         # The pipes belong to the program's user, so that it may open /dev/stdin and /dev/stdout as usual.
@@ -94,18 +104,18 @@ class Program:
         for descriptor in (child_stdin, child_stdout, child_stderr):
             os.close(descriptor)
 
-    def cpu_seconds(self):
+    def cpu_seconds(self) -> float:
         # The CPU clock of another process: clock_getcpuclockid(3), as glibc computes it.
         return time.clock_gettime((~self.pid << 3) | 2)
 
-    def discard(self):
+    def discard(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         for descriptor in (self.stdin, self.stdout, self.stderr):
             os.close(descriptor)
 
 
-def become(command, environment, *streams):
+def become(command: list[str], environment: dict[str, str], *streams: int) -> NoReturn:
     """In the child: give up every privilege and turn into the program. Never returns."""
     try:
         signal.set_wakeup_fd(-1)
@@ -129,7 +139,7 @@ def become(command, environment, *streams):
         os._exit(127)
 
 
-def drop_bounding_set():
+def drop_bounding_set() -> None:
     """No process in here, whatever it executes, can gain a capability again; ours keep those they have."""
     libc = ctypes.CDLL(None, use_errno=True)
     capability = 0
@@ -139,7 +149,7 @@ def drop_bounding_set():
         raise OSError(ctypes.get_errno(), "cannot drop the capability bounding set")
 
 
-def exited(pid):
+def exited(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
@@ -149,14 +159,14 @@ def exited(pid):
 class Parked:
     """An interpreter that has started and waits for the first line of its script."""
 
-    def __init__(self, command, environment):
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self.script = command[-1]
         os.mkfifo(self.script)
         os.chmod(self.script, 0o644)
         self.program = Program(command, environment)
         self.writer = self._wait_for_reader()
 
-    def _wait_for_reader(self):
+    def _wait_for_reader(self) -> int | None:
         while not exited(self.program.pid):
             try:
                 return os.open(self.script, os.O_WRONLY | os.O_NONBLOCK)
@@ -166,16 +176,15 @@ class Parked:
             time.sleep(0.001)
         return None
 
-    def fits(self, header):
+    def fits(self, header: Header) -> bool:
         return (
             header["parked"]
-            and self.writer is not None
             and header["command"] == self.program.command
             and header["environment"] == self.program.environment
             and not exited(self.program.pid)
         )
 
-    def discard(self):
+    def discard(self) -> None:
         if self.writer is not None:
             os.close(self.writer)
         self.program.discard()
@@ -185,16 +194,17 @@ class Parked:
 # --- Files ------------------------------------------------------------------------------------------------
 
 
-def write_file(path, chunks):
+def write_file(path: str, chunks: Iterable[bytes]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
     with open(descriptor, "wb") as file:
         for chunk in chunks:
             file.write(chunk)
 
 
-def unpack(data, names):
+def unpack(data: bytes, names: list[str]) -> None:
     """Write the named members below /app. The host has checked names and sizes; contents are checked here."""
-    import io  # only archives need these, and a parked container should be small
+    import functools  # only archives need these, and a parked container should be small
+    import io
     import zipfile
     import zlib
 
@@ -204,7 +214,7 @@ def unpack(data, names):
                 path = os.path.join(APP, name)
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
                 with archive.open(name) as member:
-                    write_file(path, iter(lambda member=member: member.read(PIPE_BYTES), b""))
+                    write_file(path, iter(functools.partial(member.read, PIPE_BYTES), b""))
     except OSError as problem:
         if problem.errno == errno.ENOSPC:
             raise Refused("archive_too_large") from problem
@@ -219,7 +229,7 @@ def unpack(data, names):
 class Capture:
     """One output stream: its head is sent as it comes, of the rest only the last bytes are kept."""
 
-    def __init__(self, descriptor, kind, keep_bytes):
+    def __init__(self, descriptor: int, kind: bytes, keep_bytes: int) -> None:
         self.descriptor = descriptor
         self.kind = kind
         self.head_left = keep_bytes // 2
@@ -227,7 +237,7 @@ class Capture:
         self.tail = bytearray()
         self.dropped = 0
 
-    def read(self):
+    def read(self) -> int:
         """Take what is there; the number of bytes, 0 at the end of the stream."""
         data = os.read(self.descriptor, PIPE_BYTES)
         head, rest = data[: self.head_left], data[self.head_left :]
@@ -239,12 +249,12 @@ class Capture:
             self._trim()
         return len(data)
 
-    def _trim(self):
+    def _trim(self) -> None:
         excess = max(0, len(self.tail) - self.tail_bytes)
         del self.tail[:excess]
         self.dropped += excess
 
-    def finish(self):
+    def finish(self) -> None:
         self._trim()
         if self.tail:
             send(self.kind.lower() if self.dropped else self.kind, self.tail)
@@ -253,12 +263,12 @@ class Capture:
 class Feed:
     """Bytes on their way into a pipe whose reader may be slow, or gone."""
 
-    def __init__(self, descriptor, data):
+    def __init__(self, descriptor: int, data: bytes) -> None:
         self.descriptor = descriptor
         self.data = memoryview(data)
         os.set_blocking(descriptor, False)
 
-    def push(self):
+    def push(self) -> bool:
         """Write what fits; True when there is nothing left to do."""
         try:
             while self.data:
@@ -277,7 +287,7 @@ class Feed:
 class Run:
     """Everything between releasing a program and knowing how it ended."""
 
-    def __init__(self, header, program, feeds, wakeup):
+    def __init__(self, header: Header, program: Program, feeds: list[Feed], wakeup: int) -> None:
         self.program = program
         self.feeds = {feed.descriptor: feed for feed in feeds if not feed.push()}
         self.captures = {
@@ -287,12 +297,12 @@ class Run:
         self.outputs = list(self.captures.values())
         self.output_left = header["output_stop_bytes"]
         self.wakeup = wakeup
-        self.stopped = None
-        self.wait_status = None
+        self.stopped: str | None = None
+        self.wait_status: int | None = None
         self.cpu_seconds = 0.0
         self.max_rss_kb = 0
 
-    def wait(self, deadline):
+    def wait(self, deadline: float) -> None:
         """Relay output until the program has ended or was stopped, then leave nothing of it alive."""
         poll = select.poll()
         for descriptor in (0, self.wakeup, *self.captures):
@@ -314,7 +324,7 @@ class Run:
         for capture in self.outputs:
             capture.finish()
 
-    def handle(self, descriptor):
+    def handle(self, descriptor: int) -> bool:
         """React to one descriptor; True when it needs no more watching."""
         if descriptor == 0:
             if FRAME.unpack(read_exactly(FRAME.size))[0] == b"K":
@@ -336,7 +346,7 @@ class Run:
                 return True
         return False
 
-    def reap(self, options):
+    def reap(self, options: int) -> None:
         """Collect every process that has ended: the program, and what it left to us."""
         while True:
             try:
@@ -350,14 +360,14 @@ class Run:
             if pid == self.program.pid:
                 self.wait_status = status
 
-    def kill_all(self):
+    def kill_all(self) -> None:
         """Kill and collect everything but ourselves: kill(2) with -1 from PID 1 reaches the whole container."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
         self.reap(0)
 
 
-def oom_kills():
+def oom_kills() -> int | None:
     """How many processes the kernel has killed for memory in this container, or None if it does not say."""
     for path in OOM_COUNTERS:
         with contextlib.suppress(OSError), open(path) as file:
@@ -368,9 +378,9 @@ def oom_kills():
     return None
 
 
-def prepare(header, payload, parked):
+def prepare(header: Header, payload: bytes, parked: Parked | None) -> tuple[Program | None, list[tuple[int, bytes]]]:
     """Put the files in place. Returns the program (or None: not started yet) and what is to be fed to it."""
-    if parked and parked.fits(header):
+    if parked and parked.writer is not None and parked.fits(header):
         # The regular file first: from its first line on, the program may open its own source.
         write_file(parked.script + ".new", [payload])
         os.rename(parked.script + ".new", parked.script)
@@ -384,9 +394,9 @@ def prepare(header, payload, parked):
     return None, []
 
 
-def execute(parked, wakeup):
+def execute(parked: Parked | None, wakeup: int) -> None:
     """Receive one run, carry it out, report it."""
-    header = json.loads(receive(b"R"))
+    header: Header = json.loads(receive(b"R"))
     payload = receive(b"P")
     stdin = receive(b"I")
     program, feeds = prepare(header, payload, parked)
@@ -407,7 +417,7 @@ def execute(parked, wakeup):
         {
             "wait_status": run.wait_status,
             "stopped": run.stopped,
-            "oom_kills": None if kills_after is None else kills_after - kills_before,
+            "oom_kills": None if kills_before is None or kills_after is None else kills_after - kills_before,
             "wall_seconds": ended - started,
             "cpu_seconds": max(0.0, run.cpu_seconds - cpu_before),
             "max_rss_kb": run.max_rss_kb,
@@ -416,7 +426,7 @@ def execute(parked, wakeup):
     )
 
 
-def main():
+def main() -> NoReturn:
     os.umask(0o022)
     wakeup, wakeup_writer = os.pipe()
     os.set_blocking(wakeup_writer, False)

@@ -1,0 +1,45 @@
+# `make run` starts the server, `make test` checks everything; both prepare what is missing on this machine.
+# The work is done by scripts/; here stand only the names and the order.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint engine image doctor bench clean venv venv-dev browser
+.NOTPARALLEL:
+PYTHON := .venv/bin/python
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: image ## Prepare this machine and start the server (settings: SCE_…, or a file .env)
+	@exec $(PYTHON) app.py
+
+test: image venv-dev browser lint ## Prepare this machine, then run all checks and tests against the real engine
+	@exec $(PYTHON) -m pytest
+
+lint: venv-dev ## Check style and types
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+engine: venv ## Make sure a container engine answers; start or install one
+	@$(PYTHON) -m scripts.engine start
+
+image: engine ## Make sure the sandbox image exists; build it
+	@$(PYTHON) -m scripts.image
+
+doctor: venv ## Show what the engine can do, and whether its limits really hold
+	@$(PYTHON) -m sandbox.engine
+
+bench: image venv-dev ## Measure latency and throughput
+	@exec $(PYTHON) bench/run.py
+
+clean: ## Remove the virtual environment, logs and caches (never images or the history)
+	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@scripts/venv requirements.txt
+
+venv-dev: venv
+	@scripts/venv requirements-dev.txt
+
+browser: venv-dev
+	@$(PYTHON) -m scripts.browser

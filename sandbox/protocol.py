@@ -1,0 +1,128 @@
+"""What host and supervisor say to each other: the order, the frames, and what they add up to.
+
+Pure: no process, no descriptor. The frames are described at the top of `guest/supervisor.py`, the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sandbox.errors import InvalidArchive
+from sandbox.models import Stream
+
+FRAME = struct.Struct(">cI")
+MAX_FRAME_BYTES = 1 << 27
+"""No frame of our supervisor is larger; one that claims to be does not come from it."""
+
+STOP = FRAME.pack(b"K", 0)
+
+OutputHandler = Callable[[Stream, bytes], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the supervisor needs to know to run one program."""
+
+    command: list[str]
+    environment: dict[str, str]
+    payload: bytes
+    """Source of the one file `command[1]`, or a zip of which `names` are unpacked."""
+    names: tuple[str, ...] | None
+    stdin: bytes
+    parked: bool
+    """Whether an interpreter that already waits may be used."""
+    timeout_seconds: float
+    output_bytes: int
+    output_stop_bytes: int
+
+    def frames(self) -> bytes:
+        header = {
+            "command": self.command,
+            "environment": self.environment,
+            "names": self.names,
+            "parked": self.parked,
+            "timeout_seconds": self.timeout_seconds,
+            "output_bytes": self.output_bytes,
+            "output_stop_bytes": self.output_stop_bytes,
+        }
+        parts = ((b"R", json.dumps(header).encode()), (b"P", self.payload), (b"I", self.stdin))
+        return b"".join(FRAME.pack(kind, len(part)) + part for kind, part in parts)
+
+
+@dataclass
+class Captured:
+    """What was kept of one output stream; `tail` is apart from `head` only when bytes between were dropped."""
+
+    head: bytearray = field(default_factory=bytearray)
+    tail: bytes = b""
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a program ended, as the supervisor saw it, or (`wait_status` None) as it looked from outside."""
+
+    wait_status: int | None
+    """As wait(2) gives it."""
+    stopped: str | None
+    """Why it was ended: `timeout`, `output_limit`, `cancelled`, or None."""
+    oom_kills: int | None
+    """Processes the kernel killed for memory during the run; None where that cannot be known."""
+    wall_seconds: float
+    cpu_seconds: float | None
+    max_rss_kb: int | None
+    stdout: Captured
+    stderr: Captured
+
+
+class Outcome:
+    """Collects the supervisor's frames of one run until they make a report."""
+
+    def __init__(self, order: Order) -> None:
+        self.started = False
+        self.finished = False
+        self._started_at = 0.0
+        self._order = order
+        self._done: dict[str, object] = {}
+        self._stdout = Captured()
+        self._stderr = Captured()
+
+    def take(self, kind: bytes, payload: bytes, on_output: OutputHandler) -> bool:
+        """Note one frame; True for the one that says the program was released.
+
+        :raises InvalidArchive: for the one that says the archive could not be unpacked.
+        """
+        if kind == b"S":
+            self.started = True
+            self._started_at = time.monotonic()
+            return True
+        if kind == b"O":
+            self._stdout.head += payload
+            on_output(Stream.STDOUT, payload)
+        elif kind == b"E":
+            self._stderr.head += payload
+            on_output(Stream.STDERR, payload)
+        elif kind == b"o":
+            self._stdout.tail = payload
+        elif kind == b"e":
+            self._stderr.tail = payload
+        elif kind == b"D":
+            self._done = json.loads(payload)
+            self.finished = True
+        elif kind == b"X":
+            code = json.loads(payload)["code"]
+            raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=code)
+        return False
+
+    def report(self) -> Report:
+        done = self._done
+        self._stdout.dropped_bytes, self._stderr.dropped_bytes = done.pop("dropped_bytes")  # type: ignore[misc]
+        return Report(stdout=self._stdout, stderr=self._stderr, **done)  # type: ignore[arg-type]
+
+    def report_from_outside(self, reason: str) -> Report:
+        wall_seconds = time.monotonic() - self._started_at if self.started else 0.0
+        return Report(None, reason, None, wall_seconds, None, None, self._stdout, self._stderr)

@@ -1,0 +1,350 @@
+"""sandbox/seccomp.json: what it says, what the kernel then refuses, and that honest programs notice nothing.
+
+Two containers do all the work, with the flags of a real run: one under our profile, one under none. Each runs
+the same probes and the same programs, and the tests read their answers. The numbers of the system calls are
+written down here a second time, so that a name missing in the profile or unknown to the engine is noticed.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import subprocess
+import uuid
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.docker_command import EngineOptions, run_command
+from sandbox.engine import default_image
+from sandbox.settings import Settings, load
+
+PROFILE = Path(__file__).resolve().parent.parent / "sandbox" / "seccomp.json"
+
+# name:number, or name:x86_64:aarch64 where they differ; "-" where an architecture never had the call.
+FORBIDDEN = {
+    "ENOSYS": """
+        clone3:435 io_setup:206:0 io_destroy:207:1 io_submit:209:2 io_cancel:210:3 io_getevents:208:4
+        io_pgetevents:333:292 io_uring_setup:425 io_uring_enter:426 io_uring_register:427 memfd_create:319:279
+        memfd_secret:447 splice:275:76 tee:276:77 vmsplice:278:75 landlock_create_ruleset:444 landlock_add_rule:445
+        landlock_restrict_self:446 process_madvise:440 process_mrelease:448 remap_file_pages:216:234
+        set_mempolicy_home_node:450 map_shadow_stack:453 statmount:457 listmount:458 lsm_get_self_attr:459
+        lsm_set_self_attr:460 lsm_list_modules:461
+    """,
+    "EINVAL": "sendfile:40:71",
+    "EPERM": """
+        ptrace:101:117 process_vm_readv:310:270 process_vm_writev:311:271 pidfd_getfd:438 kcmp:312:272
+        unshare:272:97 setns:308:268 chroot:161:51 pivot_root:155:41 mount:165:40 umount2:166:39 open_tree:428
+        move_mount:429 fsopen:430 fsconfig:431 fsmount:432 fspick:433 mount_setattr:442
+        name_to_handle_at:303:264 open_by_handle_at:304:265 fanotify_init:300:262 fanotify_mark:301:263
+        bpf:321:280 perf_event_open:298:241 userfaultfd:323:282 seccomp:317:277
+        add_key:248:217 request_key:249:218 keyctl:250:219
+        shmget:29:194 shmat:30:196 shmctl:31:195 shmdt:67:197 semget:64:190 semop:65:193 semctl:66:191
+        semtimedop:220:192 msgget:68:186 msgsnd:69:189 msgrcv:70:188 msgctl:71:187
+        mq_open:240:180 mq_unlink:241:181 mq_timedsend:242:182 mq_timedreceive:243:183 mq_notify:244:184
+        mq_getsetattr:245:185 mincore:27:232 sync:162:81 syncfs:306:267
+        mbind:237:235 set_mempolicy:238:237 get_mempolicy:239:236 migrate_pages:256:238 move_pages:279:239
+        ioprio_set:251:30 ioprio_get:252:31 sched_setattr:314:274
+        init_module:175:105 finit_module:313:273 delete_module:176:106 create_module:174:- query_module:178:-
+        get_kernel_syms:177:- kexec_load:246:104 kexec_file_load:320:294 reboot:169:142 swapon:167:224
+        swapoff:168:225 acct:163:89 quotactl:179:60 quotactl_fd:443 syslog:103:116
+        settimeofday:164:170 clock_settime:227:112 clock_adjtime:305:266 adjtimex:159:171 sethostname:170:161
+        setdomainname:171:162 iopl:172:- ioperm:173:- modify_ldt:154:- set_thread_area:205:- vhangup:153:58
+        lookup_dcookie:212:18 nfsservctl:180:42 uselib:134:- ustat:136:- sysfs:139:- _sysctl:156:-
+        setfsuid:122:151 setfsgid:123:152 afs_syscall:183:- tuxcall:184:- security:185:- vserver:236:-
+    """,
+}
+NEWER_THAN_THE_PROFILE = 999
+"""A number no kernel has given out: a future call must look like an old kernel, so that a libc falls back."""
+
+# --- What the profile says ----------------------------------------------------------------------------------------
+
+
+def profile() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(PROFILE.read_text(encoding="utf-8"))
+    return loaded
+
+
+def names_with(action: str) -> list[str]:
+    return [name for group in profile()["syscalls"] if group["action"] == action for name in group["names"]]
+
+
+def forbidden_numbers(machine: str) -> dict[str, tuple[int, str]]:
+    """Name -> (number on this machine, name of the errno it must fail with)."""
+    found = {}
+    for error, rows in FORBIDDEN.items():
+        for row in rows.split():
+            name, *numbers = row.split(":")
+            number = numbers[-1 if machine == "aarch64" else 0]
+            if number != "-":
+                found[name] = (int(number), error)
+    return found
+
+
+def test_everything_not_named_is_refused_with_eperm() -> None:
+    assert profile()["defaultAction"] == "SCMP_ACT_ERRNO"
+    assert profile()["defaultErrnoRet"] == errno.EPERM
+
+
+def test_only_the_native_architecture_is_let_in() -> None:
+    assert "architectures" not in profile(), "Docker refuses a profile that has both"
+    assert profile()["archMap"] == [
+        {"architecture": "SCMP_ARCH_X86_64", "subArchitectures": []},
+        {"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": []},
+    ]
+
+
+def test_every_group_gives_its_reason_and_only_keys_every_engine_knows() -> None:
+    for group in profile()["syscalls"]:
+        assert len(group["comment"]) >= 12, group
+        assert group["comment"].endswith("."), group["comment"]
+        assert group.keys() <= {"comment", "names", "action", "errnoRet", "args"}, group["comment"]
+        assert group["action"] in {"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"}, group["comment"]
+        assert ("errnoRet" in group) == (group["action"] == "SCMP_ACT_ERRNO"), group["comment"]
+
+
+def test_no_call_is_both_allowed_and_refused_or_named_twice() -> None:
+    allowed, refused = names_with("SCMP_ACT_ALLOW"), names_with("SCMP_ACT_ERRNO")
+    assert not set(allowed) & set(refused)
+    plain = [name for group in profile()["syscalls"] if "args" not in group for name in group["names"]]
+    assert [name for name, count in Counter(plain).items() if count > 1] == []
+    conditional = {name for group in profile()["syscalls"] if "args" in group for name in group["names"]}
+    assert not conditional & set(plain), "a rule without arguments would cancel the ones with"
+
+
+def test_nothing_forbidden_is_allowed() -> None:
+    forbidden = set(forbidden_numbers("x86_64")) | set(forbidden_numbers("aarch64"))
+    assert not forbidden & set(names_with("SCMP_ACT_ALLOW"))
+    assert forbidden <= set(names_with("SCMP_ACT_ERRNO")), "each has a group that says why"
+
+
+def test_calls_whose_danger_is_in_an_argument_are_only_allowed_by_argument() -> None:
+    expected = set("clone socket socketpair setsockopt ioctl prctl personality mknod mknodat".split())
+    assert {name for group in profile()["syscalls"] if "args" in group for name in group["names"]} == expected
+
+
+def test_no_rule_can_be_passed_by_setting_the_upper_half_of_an_argument() -> None:
+    # The kernel reads 32 bits of these arguments, a filter compares 64: 'not equal' and 'greater' are holes.
+    for group in profile()["syscalls"]:
+        for argument in group.get("args", []):
+            assert argument["op"] in {"SCMP_CMP_EQ", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ"}, group["comment"]
+        indexes = [argument["index"] for argument in group.get("args", [])]
+        assert len(indexes) == len(set(indexes)), "runc ORs conditions on one argument: " + group["comment"]
+
+
+# --- What runs inside: the probes -----------------------------------------------------------------------------------
+
+# Runs as nobody, each attempt in a child of its own: an attempt may be killed or succeed. Reads the forbidden numbers as JSON.
+
+# --- What runs inside: honest programs ------------------------------------------------------------------------------
+
+
+
+# Exit codes as subprocess reports them; every other program ends with 0.
+EXIT_CODES = {
+    "python: ended by a signal": -15, "python: abort": -6, "python: exit code": 3, "python: uncaught": 1,
+    "node: ended by a signal": -15, "node: abort": -6, "node: uncaught": 1,
+}  # fmt: skip
+
+
+def programs() -> dict[str, str]:
+    """Title -> source of every honest program."""
+    found = {}
+    for language, text, mark in (("python", PYTHON_PROGRAMS, "#: "), ("node", NODE_PROGRAMS, "//: ")):
+        for part in text.split("\n" + mark)[1:]:
+            title, source = part.split("\n", 1)
+            assert f"{language}: {title}" not in found
+            found[f"{language}: {title}"] = source
+    return found
+
+
+# Runs as the container's root with the supervisor's capabilities and steps down the way the supervisor does, once
+# for all; then runs the probes and every program as nobody. Reads JSON on stdin, prints JSON.
+
+HOW_TO_GET_AN_ENGINE = (
+    "These tests need a container engine and the sandbox image: `make test` prepares both; by hand, start Docker "
+    "(or name another client with SCE_DOCKER) and run `make image`.\n"
+)
+
+# --- The two containers ---------------------------------------------------------------------------------------------
+
+
+def container_argv(settings: Settings, name: str, seccomp: str) -> list[str]:
+    """A real run's flags, with the runner in the supervisor's place."""
+    options = EngineOptions(
+        client=settings.docker,
+        image=settings.image or default_image(),
+        seccomp=seccomp,
+        podman="podman" in Path(settings.docker).name,
+    )
+    argv = run_command(options, settings.limits, name=name, labels={}, app_mb=8)
+    return [*argv[:-1], "--entrypoint", "python3", argv[-1], "-I", "-c", RUNNER]
+
+
+@cache
+def answers(seccomp: str) -> dict[str, Any]:
+    """Everything one container said, under the profile at this path or under none (`unconfined`)."""
+    settings = load(memory_mb=256)
+    name = f"sce-test-seccomp-{uuid.uuid4().hex[:12]}"
+    plan = {
+        "numbers": {machine: forbidden_numbers(machine) for machine in ("x86_64", "aarch64")},
+        "newer": NEWER_THAN_THE_PROFILE,
+        "probes": PROBES,
+        "programs": programs(),
+    }
+    try:
+        done = subprocess.run(
+            container_argv(settings, name, seccomp), input=json.dumps(plan), capture_output=True, text=True, timeout=100
+        )
+    except OSError as problem:
+        pytest.fail(f"{HOW_TO_GET_AN_ENGINE}{problem}")
+    except subprocess.TimeoutExpired:
+        subprocess.run([settings.docker, "rm", "--force", name], capture_output=True, timeout=30)
+        pytest.fail(f"The container under {seccomp} did not end within 100 seconds.")
+    if done.returncode:
+        pytest.fail(f"{HOW_TO_GET_AN_ENGINE}The container under {seccomp} ended with {done.returncode}: {done.stderr}")
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def filtered() -> dict[str, Any]:
+    return answers(str(PROFILE))
+
+
+def unfiltered() -> dict[str, Any]:
+    return answers("unconfined")
+
+
+@cache
+def probes(seccomp: str) -> dict[str, str]:
+    """Attempt -> `ok`, the name of the errno, or the name of the signal that ended it."""
+    run = answers(seccomp)["probes"]
+    assert run["exit_code"] == 0, run["stderr"]
+    found: dict[str, str] = json.loads(run["stdout"])
+    return found
+
+
+def outcomes(prefix: str) -> dict[str, str]:
+    """What became of the attempts of one kind under our profile."""
+    return {name: outcome for name, outcome in probes(str(PROFILE)).items() if name.startswith(prefix)}
+
+
+# --- What the kernel refuses ----------------------------------------------------------------------------------------
+
+
+def test_the_filter_is_on_for_the_program_and_off_in_the_control() -> None:
+    assert probes(str(PROFILE))["Seccomp"] == "2"
+    assert probes(str(PROFILE))["NoNewPrivs"] == "1"
+    assert probes(str(PROFILE))["Uid"] == "65534"
+    assert probes("unconfined")["Seccomp"] == "0"
+
+
+def test_every_forbidden_call_fails_with_the_errno_chosen_for_it() -> None:
+    expected = {f"call {name}": error for name, (_, error) in forbidden_numbers(filtered()["machine"]).items()}
+    expected["call newer"] = "ENOSYS"
+    assert outcomes("call ") == expected
+
+
+def test_the_probe_would_notice_a_missing_filter() -> None:
+    # Without the filter these answer something else even to nobody, so their errno above comes from the filter.
+    control, ours = probes("unconfined"), probes(str(PROFILE))
+    for name in "ptrace shmget semget msgget unshare seccomp setfsuid process_vm_readv keyctl mq_unlink sync".split():
+        assert control[f"call {name}"] != ours[f"call {name}"], name
+    for attempt in ("ioctl TIOCSTI", "netlink 9", "machine int 0x80", "personality ADDR_NO_RANDOMIZE"):
+        assert filtered()["machine"] != "x86_64" or control[attempt] != ours[attempt], attempt
+
+
+def test_only_unix_inet_and_netlink_sockets_can_be_made() -> None:
+    made = {int(name.split()[1]) for name, outcome in outcomes("socket ").items() if outcome != "EPERM"}
+    assert made == {1, 2, 10, 16}
+    assert outcomes("socket 1 ")["socket 1 STREAM"] == outcomes("socket 2 ")["socket 2 DGRAM"] == "ok"
+    assert outcomes("socket 2 ")["socket 2 RAW"] == outcomes("socket 2 ")["socket 2 SEQPACKET"] == "EPERM"
+
+
+def test_only_unix_socket_pairs_can_be_made() -> None:
+    assert {name for name, outcome in outcomes("socketpair ").items() if outcome != "EPERM"} == {"socketpair 1"}
+
+
+def test_af_alg_and_vsock_stay_closed_with_upper_argument_bits_set() -> None:
+    assert set(outcomes("socket 38").values()) | set(outcomes("socket 40").values()) == {"EPERM"}
+
+
+def test_netlink_is_only_routing() -> None:
+    assert {name for name, outcome in outcomes("netlink ").items() if outcome != "EPERM"} == {"netlink 0"}
+
+
+def test_inet_sockets_are_only_tcp_and_udp() -> None:
+    attempts = outcomes("inet ")
+    assert {name for name, outcome in attempts.items() if outcome != "EPERM"} == {"inet 2 flags", "inet 10 flags"}
+
+
+def test_no_process_starts_in_a_new_namespace() -> None:
+    attempts = outcomes("clone ")
+    assert attempts.pop("clone plain") == "ok"
+    assert len(attempts) == 14
+    assert set(attempts.values()) == {"EPERM"}
+
+
+def test_terminals_cannot_be_typed_into_or_given_a_line_discipline() -> None:
+    attempts = outcomes("ioctl ")
+    assert attempts.pop("ioctl TCGETS") == "ENOTTY"
+    assert set(attempts.values()) == {"EPERM"}
+
+
+def test_prctl_cannot_add_filters_or_weaken_the_process() -> None:
+    attempts = outcomes("prctl ")
+    assert attempts.pop("prctl SET_NAME") == "ok"
+    assert set(attempts.values()) == {"EPERM"}
+
+
+def test_personality_cannot_turn_off_address_randomisation() -> None:
+    attempts = outcomes("personality ")
+    assert attempts.pop("personality LINUX") == attempts.pop("personality query") == "ok"
+    assert set(attempts.values()) == {"EPERM"}
+
+
+def test_sockets_cannot_load_bpf_or_kernel_tls() -> None:
+    attempts = outcomes("setsockopt ")
+    assert attempts.pop("setsockopt SO_REUSEADDR") == attempts.pop("setsockopt TCP_NODELAY") == "ok"
+    assert set(attempts.values()) == {"EPERM"}
+
+
+def test_mknod_makes_fifos_and_nothing_else() -> None:
+    attempts = outcomes("mknod ")
+    assert attempts.pop("mknod fifo") == "ok"
+    assert set(attempts.values()) == {"EPERM"}
+
+
+def test_the_32_bit_ways_into_the_kernel_are_closed() -> None:
+    attempts = outcomes("machine ")
+    assert bool(attempts) == (filtered()["machine"] == "x86_64"), "aarch64 has no such instruction"
+    assert attempts.pop("machine syscall", "ok") == "ok"
+    assert set(attempts.values()) <= {"SIGSYS", "ENOSYS"}
+
+
+# --- What honest programs notice ------------------------------------------------------------------------------------
+
+
+def test_the_supervisor_can_step_down_and_kill() -> None:
+    steps = filtered()["steps"]
+    assert steps.pop("killed") == -9
+    assert set(steps) == {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}
+    assert {int(value, 16) for value in steps.values()} == {0}
+
+
+def without_times(output: str) -> str:
+    """node:test prints how long each test took."""
+    return re.sub(r"(duration_ms |\()[\d.]+(ms\))?", r"\1T", output)
+
+
+@pytest.mark.parametrize("title", list(programs()))
+def test_an_honest_program_behaves_as_without_a_filter(title: str) -> None:
+    plain, ours = unfiltered()["programs"][title], filtered()["programs"][title]
+    assert plain["exit_code"] == EXIT_CODES.get(title, 0), plain
+    assert plain["stdout"] or plain["exit_code"], "a program must say something"
+    assert ours["exit_code"] == plain["exit_code"], ours
+    assert without_times(ours["stdout"]) == without_times(plain["stdout"]), ours

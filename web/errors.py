@@ -1,0 +1,130 @@
+"""From exception to HTTP: one table, and the handlers that apply it to every answer of the application.
+
+A body is always `{"error": sentence, "code": slug}`. What is not in the table is our bug: it is logged with its
+traceback, and the client gets a sentence without any of it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.http import HTTP_STATUS_CODES
+
+from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, SandboxError
+
+log = logging.getLogger(__name__)
+
+ENGINE_RETRY_SECONDS = 5
+"""What `Retry-After` says while the engine cannot run programs: it is looked at again by then."""
+
+
+class HistoryUnavailable(SandboxError):
+    """The store of past runs cannot be read; programs run all the same."""
+
+    code = "history_unavailable"
+
+
+class NotFound(SandboxError):
+    """There is no such run."""
+
+    code = "not_found"
+
+
+class ForeignOrigin(SandboxError):
+    """A page of another site asked the reader's browser to change something here."""
+
+    code = "foreign_origin"
+
+
+class UnsupportedMediaType(SandboxError):
+    """The body is of a kind that this route does not take."""
+
+    code = "unsupported_media_type"
+
+
+STATUS_OF: dict[type[SandboxError], int] = {
+    InvalidRequest: 400,
+    ForeignOrigin: 403,
+    NotFound: 404,
+    UnsupportedMediaType: 415,
+    Busy: 503,
+    Cancelled: 503,
+    EngineError: 503,
+    HistoryUnavailable: 503,
+    SandboxError: 500,
+}
+"""The most specific class counts."""
+
+SENTENCES: dict[int, tuple[str, str]] = {
+    400: ("bad_request", "The request is not one this server understands."),
+    404: ("not_found", "There is nothing at this address. GET /openapi.json lists the routes."),
+    405: ("method_not_allowed", "This address does not take that method."),
+    413: ("body_too_large", "The request body is too large."),
+    414: ("uri_too_long", "The address is too long."),
+    415: ("unsupported_media_type", "This route does not take a body of that kind."),
+    431: ("headers_too_large", "The request headers are too large."),
+    500: ("internal", "Something went wrong on our side. It has been logged."),
+    501: ("not_implemented", "The request uses a transfer encoding this server does not know."),
+}
+"""HTTP status -> slug and sentence, for errors that HTTP software raises on its own."""
+
+
+def body(error: str, code: str) -> dict[str, str]:
+    """The JSON of every error."""
+    return {"error": error, "code": code}
+
+
+def too_large_sentence(limit_bytes: int) -> str:
+    return f"The request body is too large; the limit here is {limit_bytes} bytes."
+
+
+def status_of(problem: SandboxError) -> int:
+    return next(STATUS_OF[cls] for cls in type(problem).__mro__ if cls in STATUS_OF)
+
+
+def answer(problem: SandboxError) -> Response:
+    """The answer that tells the caller about `problem`, with `Retry-After` when waiting helps."""
+    status = status_of(problem)
+    if status == 500:
+        log.error("unexpected %s: %s", type(problem).__name__, problem.message)
+    response = json_response(body(problem.message, problem.code), status)
+    if isinstance(problem, Busy):
+        response.headers["Retry-After"] = str(problem.retry_after_seconds)
+    elif isinstance(problem, EngineError):
+        response.headers["Retry-After"] = str(ENGINE_RETRY_SECONDS)
+    return response
+
+
+def answer_http(problem: HTTPException) -> Response:
+    """The answer for what Flask and Werkzeug raise: unknown routes, wrong methods, oversized bodies."""
+    ready_made = problem.get_response()
+    status = ready_made.status_code
+    if status < 400:  # a redirect is no error
+        return Response(ready_made.get_data(), status, ready_made.headers)
+    name = HTTP_STATUS_CODES.get(status, "Error")
+    slug, sentence = SENTENCES.get(status, (name.lower().replace(" ", "_"), f"{name}."))
+    response = json_response(body(sentence, slug), status)
+    if isinstance(problem, MethodNotAllowed) and problem.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(problem.valid_methods))
+    return response
+
+
+def answer_bug(problem: Exception) -> Response:
+    """The answer for everything nobody foresaw."""
+    log.error("a request failed unexpectedly", exc_info=problem)
+    slug, sentence = SENTENCES[500]
+    return json_response(body(sentence, slug), 500)
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    """`value` as JSON in UTF-8."""
+    return Response(json.dumps(value, ensure_ascii=False, separators=(",", ":")), status, mimetype="application/json")
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(SandboxError, answer)
+    app.register_error_handler(HTTPException, answer_http)
+    app.register_error_handler(Exception, answer_bug)
