@@ -19,14 +19,16 @@ from sandbox.errors import Busy, Cancelled
 POLL_SECONDS = 0.2
 """How often a waiting request looks whether its caller is still there."""
 
+SHUTTING_DOWN = "The service is shutting down."
+
 
 class Ticket:
     """One program's claim to a place. A context manager: leaving gives back whatever it holds."""
 
     def __init__(self, admission: Admission, client: str) -> None:
         self.client = client
-        self.granted = threading.Event()
-        self.refused = False
+        self.decided = threading.Event()
+        self.refusal = ""
         self.entered_at = time.monotonic()
         self._admission = admission
 
@@ -37,15 +39,15 @@ class Ticket:
         :raises Busy: at the deadline, or when a client with fewer waiting runs needed the room.
         """
         deadline = self.entered_at + self._admission.queue_seconds
-        while not self.granted.wait(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
+        while not self.decided.wait(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
             if should_stop():
                 raise Cancelled("The caller went away.")
             if time.monotonic() >= deadline:
                 if self._admission.withdraw(self):
                     raise self._admission.busy("No place came free in time.")
                 break
-        if self.refused:
-            raise self._admission.busy("Other callers have been waiting for a turn.")
+        if self.refusal:
+            raise self._admission.busy(self.refusal)
         return (time.monotonic() - self.entered_at) * 1000
 
     def __enter__(self) -> Ticket:
@@ -83,7 +85,7 @@ class Admission:
         """
         with self._changed:
             if self._closed:
-                raise self.busy("The service is shutting down.")
+                raise self.busy(SHUTTING_DOWN)
             tickets = [Ticket(self, client) for _ in range(count)]
             self._make_room(client, count)
             queue = self._queues.setdefault(client, deque())
@@ -95,10 +97,9 @@ class Admission:
     def withdraw(self, ticket: Ticket) -> bool:
         """Take a ticket out of the queue; False when it is not there (granted or refused meanwhile)."""
         with self._changed:
-            queue = self._queues.get(ticket.client)
-            if ticket.granted.is_set() or queue is None or ticket not in queue:
+            if ticket.decided.is_set() or ticket not in self._queues.get(ticket.client, ()):
                 return False
-            queue.remove(ticket)
+            self._queues[ticket.client].remove(ticket)
             self._waiting -= 1
             self._forget_empty(ticket.client)
             return True
@@ -117,7 +118,7 @@ class Admission:
             self._closed = True
             for queue in self._queues.values():
                 for ticket in queue:
-                    self._refuse(ticket)
+                    self._refuse(ticket, SHUTTING_DOWN)
             self._queues.clear()
             self._waiting = 0
 
@@ -132,19 +133,25 @@ class Admission:
         return Busy(f"{reason} The service is busy; try again.", retry_after_seconds=min(60, rounds))
 
     def _make_room(self, client: str, count: int) -> None:
+        """Refuse as many waiting tickets of heavier clients as `count` newcomers need, or none at all."""
         free_slots = max(0, self.slots - len(self._running) - self._waiting)
         surplus = self._waiting + count - free_slots - self.queue_size
+        lengths = {name: len(queue) for name, queue in self._queues.items() if name != client}
+        mine = len(self._queues.get(client, ())) + count
+        victims = []
         for _ in range(surplus):
-            heaviest = max(self._queues, key=lambda name: len(self._queues[name]), default=client)
-            mine = len(self._queues.get(client, ()))
-            if heaviest == client or len(self._queues[heaviest]) < mine + count + 1:
+            heaviest = max(lengths, key=lambda name: lengths[name], default="")
+            if lengths.get(heaviest, 0) <= mine:
                 raise self.busy("Every place in the queue is taken.")
-            self._refuse(self._queues[heaviest].pop())
+            lengths[heaviest] -= 1
+            victims.append(heaviest)
+        for victim in victims:
+            self._refuse(self._queues[victim].pop(), "Other callers have been waiting for a turn.")
             self._waiting -= 1
 
-    def _refuse(self, ticket: Ticket) -> None:
-        ticket.refused = True
-        ticket.granted.set()
+    def _refuse(self, ticket: Ticket, reason: str) -> None:
+        ticket.refusal = reason
+        ticket.decided.set()
 
     def _grant(self) -> None:
         while self._queues and len(self._running) < self.slots:
@@ -154,7 +161,7 @@ class Admission:
             self._queues.move_to_end(client)
             self._forget_empty(client)
             self._running.add(ticket)
-            ticket.granted.set()
+            ticket.decided.set()
 
     def _forget_empty(self, client: str) -> None:
         if not self._queues[client]:

@@ -120,11 +120,7 @@ def image_id(settings: Settings) -> str:
 
     :raises EngineError: as `check`.
     """
-    image = image_for(settings)
-    try:
-        return ask(settings, "image", "inspect", "--format", "{{.Id}}", image).strip()
-    except ClientRefused as refusal:
-        raise _explain(settings, refusal.words, image) from refusal
+    return _inspect(settings, image_for(settings))
 
 
 def has_image(settings: Settings, image: str) -> bool:
@@ -133,13 +129,16 @@ def has_image(settings: Settings, image: str) -> bool:
     :raises EngineUnavailable: nobody answered.
     """
     try:
-        ask(settings, "image", "inspect", "--format", "{{.Id}}", image)
+        return bool(_inspect(settings, image))
+    except ImageMissing:
+        return False
+
+
+def _inspect(settings: Settings, image: str) -> str:
+    try:
+        return ask(settings, "image", "inspect", "--format", "{{.Id}}", image).strip()
     except ClientRefused as refusal:
-        problem = _explain(settings, refusal.words, image)
-        if isinstance(problem, ImageMissing):
-            return False
-        raise problem from refusal
-    return True
+        raise _explain(settings, refusal.words, image) from refusal
 
 
 def _explain(settings: Settings, words: str, image: str) -> EngineError:
@@ -154,7 +153,7 @@ def _explain(settings: Settings, words: str, image: str) -> EngineError:
     if "permission denied" in lowered:
         return EngineUnavailable(
             "This user may not speak to the Docker engine. Join the group of its socket "
-            "(sudo usermod -aG docker $USER, then log in again), or use a rootless engine."
+            "(sudo usermod -aG docker $USER, then log in again; in a container: --group-add), or use a rootless engine."
         )
     return EngineUnavailable("The container engine does not answer. Start Docker, or type `make engine`.")
 
@@ -273,7 +272,7 @@ def pull(settings: Settings, image: str, say: Say = print) -> bool:
     """
     say(f"pulling {image} (gives up after {FIRST_SIGN_SECONDS:g} s without an answer)")
     # podman asks which registry is meant unless the name is complete; docker takes both.
-    complete = f"docker.io/library/{image}" if is_podman(settings) else image
+    complete = f"docker.io/library/{image}" if is_podman(settings) and "/" not in image else image
     with subprocess.Popen(
         [settings.docker, "pull", complete],
         stdin=subprocess.DEVNULL,

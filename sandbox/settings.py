@@ -10,12 +10,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sandbox.models import Limits
 
 PREFIX = "SCE_"
+ENV_FILE = ".env"
 
 NameList = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment."""
@@ -26,6 +28,8 @@ class SettingsError(Exception):
 
 
 def _row(default: Any, help_text: str, *, unit: str = "", **bounds: Any) -> Any:
+    if isinstance(default, float) or "gt" in bounds:
+        bounds["allow_inf_nan"] = False
     return Field(default, description=help_text, json_schema_extra={"unit": unit}, **bounds)
 
 
@@ -33,7 +37,7 @@ class Settings(BaseSettings):
     """The rows, in the order the README's table shows them."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", frozen=True, extra="ignore"
+        env_prefix=PREFIX, env_file=ENV_FILE, env_file_encoding="utf-8", frozen=True, extra="ignore"
     )
 
     # The server.
@@ -133,7 +137,7 @@ def load(**overrides: Any) -> Settings:
     """
     unknown = [
         name
-        for name in os.environ
+        for name in (*os.environ, *dotenv_values(ENV_FILE, encoding="utf-8"))
         if name.upper().startswith(PREFIX) and name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields
     ]
     if unknown:
@@ -146,3 +150,18 @@ def load(**overrides: Any) -> Settings:
             for error in problem.errors(include_url=False)
         ]
         raise SettingsError("\n".join(lines)) from problem
+
+
+def table() -> str:
+    """The settings as the Markdown table that the README shows."""
+    lines = ["| variable | default | unit | meaning |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        default = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+        shown = f"`{default}`" if default else ""
+        lines.append(f"| `{PREFIX}{name.upper()}` | {shown} | {extra.get('unit', '')} | {field.description} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())  # noqa: T201

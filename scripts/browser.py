@@ -30,9 +30,7 @@ def find() -> str | None:
 def _version(path: str) -> str:
     """What the browser says it is; empty when it does not start (Ubuntu's placeholder for the snap does not)."""
     try:
-        done = subprocess.run(
-            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
-        )
+        done = subprocess.run([path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

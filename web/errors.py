@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -39,6 +39,12 @@ class ForeignOrigin(SandboxError):
     code = "foreign_origin"
 
 
+class BodyTooLarge(SandboxError):
+    """The body has more bytes than this route takes."""
+
+    code = "body_too_large"
+
+
 class UnsupportedMediaType(SandboxError):
     """The body is of a kind that this route does not take."""
 
@@ -49,6 +55,7 @@ STATUS_OF: dict[type[SandboxError], int] = {
     InvalidRequest: 400,
     ForeignOrigin: 403,
     NotFound: 404,
+    BodyTooLarge: 413,
     UnsupportedMediaType: 415,
     Busy: 503,
     Cancelled: 503,
@@ -62,7 +69,7 @@ SENTENCES: dict[int, tuple[str, str]] = {
     400: ("bad_request", "The request is not one this server understands."),
     404: ("not_found", "There is nothing at this address. GET /openapi.json lists the routes."),
     405: ("method_not_allowed", "This address does not take that method."),
-    413: ("body_too_large", "The request body is too large."),
+    413: ("body_too_large", "A field of the form is too large, or the form has too many parts."),
     414: ("uri_too_long", "The address is too long."),
     415: ("unsupported_media_type", "This route does not take a body of that kind."),
     431: ("headers_too_large", "The request headers are too large."),
@@ -100,10 +107,9 @@ def answer(problem: SandboxError) -> Response:
 
 def answer_http(problem: HTTPException) -> Response:
     """The answer for what Flask and Werkzeug raise: unknown routes, wrong methods, oversized bodies."""
-    ready_made = problem.get_response()
-    status = ready_made.status_code
-    if status < 400:  # a redirect is no error
-        return Response(ready_made.get_data(), status, ready_made.headers)
+    status = problem.code or 500
+    if status == 413 and (request.content_length or 0) > (limit := request.max_content_length or 0):
+        return answer(BodyTooLarge(too_large_sentence(limit)))
     name = HTTP_STATUS_CODES.get(status, "Error")
     slug, sentence = SENTENCES.get(status, (name.lower().replace(" ", "_"), f"{name}."))
     response = json_response(body(sentence, slug), status)

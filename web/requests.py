@@ -19,7 +19,7 @@ from sandbox.archive import check_archive, choose_entry
 from sandbox.errors import InvalidRequest
 from sandbox.models import RunRequest
 from sandbox.settings import Settings
-from web.errors import UnsupportedMediaType
+from web.errors import BodyTooLarge, UnsupportedMediaType
 
 SHOWN_PROBLEMS = 3
 """How many of a body's problems one message names."""
@@ -149,6 +149,7 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
     """The archive that a request to `/run-zip` asks to run, checked, and its entry chosen.
 
     :raises InvalidRequest: it can never be run.
+    :raises BodyTooLarge: the archive has too many bytes.
     :raises UnsupportedMediaType: it is not a multipart form.
     """
     if request.mimetype != "multipart/form-data":
@@ -164,9 +165,7 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
     check_args(args, settings)
     data = upload.stream.read(settings.max_upload_bytes + 1)
     if len(data) > settings.max_upload_bytes:
-        raise InvalidRequest(
-            f"The archive is larger than the limit of {settings.max_upload_bytes} bytes.", code="archive_too_large"
-        )
+        raise BodyTooLarge(f"The archive is larger than the limit of {settings.max_upload_bytes} bytes.")
     archive = check_archive(data, settings, name=upload.filename or "archive.zip")
     entry = choose_entry(archive, language, fields.get("entry") or None)
     client = request.remote_addr or ""

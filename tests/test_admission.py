@@ -1,0 +1,322 @@
+"""Admission: who runs, who waits, who is refused. No containers; time only where a deadline is the claim."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sandbox.admission import POLL_SECONDS, Admission, Ticket
+from sandbox.errors import Busy, Cancelled
+
+PATIENT = 60.0
+
+
+def never() -> bool:
+    return False
+
+
+def enter(admission: Admission, client: str) -> Ticket:
+    (ticket,) = admission.enter(client)
+    return ticket
+
+
+def granted(ticket: Ticket) -> bool:
+    return ticket.decided.is_set() and not ticket.refusal
+
+
+def in_background(call: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=call)
+    thread.start()
+    return thread
+
+
+# --- Places -----------------------------------------------------------------------------------------------
+
+
+def test_no_more_run_at_once_than_there_are_places() -> None:
+    admission = Admission(slots=2, queue_size=10, queue_seconds=PATIENT)
+    tickets = [enter(admission, "a") for _ in range(5)]
+    assert [granted(ticket) for ticket in tickets] == [True, True, False, False, False]
+    assert (admission.running, admission.waiting) == (2, 3)
+
+
+def test_a_place_given_back_goes_to_the_next_in_line() -> None:
+    admission = Admission(slots=1, queue_size=10, queue_seconds=PATIENT)
+    first, second, third = (enter(admission, "a") for _ in range(3))
+    admission.leave(first)
+    assert granted(second)
+    assert not granted(third)
+
+
+def test_a_free_place_costs_no_waiting() -> None:
+    admission = Admission(slots=1, queue_size=0, queue_seconds=0)
+    with enter(admission, "a") as ticket:
+        assert ticket.wait(never) < 50
+
+
+def test_the_time_in_the_queue_is_told_in_milliseconds() -> None:
+    admission = Admission(slots=1, queue_size=1, queue_seconds=PATIENT)
+    first, second = enter(admission, "a"), enter(admission, "a")
+    timer = threading.Timer(0.3, admission.leave, [first])
+    timer.start()
+    waited = second.wait(never)
+    timer.join()
+    assert 250 <= waited < 3000
+
+
+def test_leaving_twice_gives_one_place_back_once() -> None:
+    admission = Admission(slots=1, queue_size=10, queue_seconds=PATIENT)
+    first, second, third = (enter(admission, "a") for _ in range(3))
+    admission.leave(first)
+    admission.leave(first)
+    assert granted(second)
+    assert not granted(third)
+    assert admission.running == 1
+
+
+def test_a_program_that_fails_gives_its_place_back() -> None:
+    admission = Admission(slots=1, queue_size=0, queue_seconds=PATIENT)
+    with pytest.raises(ZeroDivisionError), enter(admission, "a") as ticket:
+        ticket.wait(never)
+        raise ZeroDivisionError
+    assert admission.running == 0
+
+
+# --- Fairness ---------------------------------------------------------------------------------------------
+
+
+def test_free_places_go_round_the_clients() -> None:
+    admission = Admission(slots=1, queue_size=20, queue_seconds=PATIENT)
+    running = enter(admission, "noisy")
+    waiting = [enter(admission, client) for client in ("noisy", "noisy", "noisy", "quiet", "third", "quiet")]
+    order = []
+    while waiting:
+        admission.leave(running)
+        (running,) = (ticket for ticket in waiting if granted(ticket))
+        waiting.remove(running)
+        order.append(running.client)
+    assert order == ["noisy", "quiet", "third", "noisy", "quiet", "noisy"]
+
+
+def test_a_client_with_fifty_waiting_delays_a_newcomer_by_one_run() -> None:
+    admission = Admission(slots=1, queue_size=64, queue_seconds=PATIENT)
+    running = enter(admission, "noisy")
+    crowd = [enter(admission, "noisy") for _ in range(50)]
+    newcomer = enter(admission, "quiet")
+    admission.leave(running)
+    admission.leave(crowd[0])
+    assert granted(newcomer)
+
+
+# --- A full queue -----------------------------------------------------------------------------------------
+
+
+def test_a_full_queue_refuses_at_once_and_says_when_to_return() -> None:
+    admission = Admission(slots=1, queue_size=2, queue_seconds=PATIENT)
+    for _ in range(3):
+        enter(admission, "a")
+    started = time.monotonic()
+    with pytest.raises(Busy) as refusal:
+        enter(admission, "a")
+    assert time.monotonic() - started < 0.1
+    assert refusal.value.retry_after_seconds >= 1
+
+
+def test_without_a_queue_only_free_places_are_given() -> None:
+    admission = Admission(slots=1, queue_size=0, queue_seconds=PATIENT)
+    first = enter(admission, "a")
+    with pytest.raises(Busy):
+        enter(admission, "b")
+    admission.leave(first)
+    assert granted(enter(admission, "b"))
+
+
+def test_a_newcomer_gets_the_room_of_the_client_that_has_most() -> None:
+    admission = Admission(slots=1, queue_size=4, queue_seconds=PATIENT)
+    enter(admission, "noisy")
+    noisy = [enter(admission, "noisy") for _ in range(3)]
+    other = enter(admission, "other")
+    newcomer = enter(admission, "quiet")
+    assert [ticket.decided.is_set() for ticket in (*noisy, other, newcomer)] == [False, False, True, False, False]
+    assert admission.waiting == 4
+    with pytest.raises(Busy, match="Other callers"):
+        noisy[2].wait(never)
+
+
+def test_clients_with_equal_shares_do_not_push_each_other_out() -> None:
+    admission = Admission(slots=1, queue_size=2, queue_seconds=PATIENT)
+    enter(admission, "a")
+    queued = [enter(admission, client) for client in ("a", "b")]
+    with pytest.raises(Busy):
+        enter(admission, "c")
+    assert not any(ticket.decided.is_set() for ticket in queued)
+
+
+# --- Batches ----------------------------------------------------------------------------------------------
+
+
+def test_a_batch_larger_than_the_places_does_not_block_itself() -> None:
+    admission = Admission(slots=1, queue_size=10, queue_seconds=PATIENT)
+    tickets = admission.enter("a", 5)
+
+    def run_one(ticket: Ticket) -> float:
+        with ticket:
+            return ticket.wait(never)
+
+    with ThreadPoolExecutor(5) as workers:
+        waited = list(workers.map(run_one, reversed(tickets)))
+    assert len(waited) == 5
+    assert (admission.running, admission.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize(("count", "fits"), [(5, True), (6, True), (7, False)])
+def test_a_batch_is_taken_whole_or_not_at_all(count: int, fits: bool) -> None:
+    admission = Admission(slots=2, queue_size=4, queue_seconds=PATIENT)
+    if fits:
+        assert len(admission.enter("a", count)) == count
+        assert admission.running + admission.waiting == count
+    else:
+        with pytest.raises(Busy):
+            admission.enter("a", count)
+        assert (admission.running, admission.waiting) == (0, 0)
+
+
+def test_a_batch_that_does_not_fit_pushes_nobody_out() -> None:
+    admission = Admission(slots=1, queue_size=6, queue_seconds=PATIENT)
+    enter(admission, "noisy")
+    queued = [enter(admission, client) for client in ["noisy"] * 5 + ["other"]]
+    with pytest.raises(Busy):
+        admission.enter("quiet", 3)  # one of noisy's would do for the first, but there are not three to be had
+    assert not any(ticket.decided.is_set() for ticket in queued)
+    assert admission.waiting == 6
+
+
+# --- Giving up --------------------------------------------------------------------------------------------
+
+
+def test_the_deadline_ends_the_waiting() -> None:
+    admission = Admission(slots=1, queue_size=5, queue_seconds=0.3)
+    enter(admission, "a")
+    late = enter(admission, "a")
+    started = time.monotonic()
+    with pytest.raises(Busy), late:
+        late.wait(never)
+    assert 0.25 <= time.monotonic() - started < 2
+    assert (admission.running, admission.waiting) == (1, 0)
+
+
+def test_a_caller_that_went_away_leaves_the_queue() -> None:
+    admission = Admission(slots=1, queue_size=5, queue_seconds=PATIENT)
+    first = enter(admission, "a")
+    vanished, patient = enter(admission, "a"), enter(admission, "b")
+    started = time.monotonic()
+    with pytest.raises(Cancelled), vanished:
+        vanished.wait(lambda: True)
+    assert time.monotonic() - started < POLL_SECONDS * 10
+    assert admission.waiting == 1
+    admission.leave(first)
+    assert granted(patient)
+    assert admission.running == 1
+
+
+# --- The end ----------------------------------------------------------------------------------------------
+
+
+def test_closing_refuses_those_who_wait_and_lets_those_who_run_finish() -> None:
+    admission = Admission(slots=1, queue_size=5, queue_seconds=PATIENT)
+    running, waiting = enter(admission, "a"), enter(admission, "b")
+    admission.close()
+    with pytest.raises(Busy, match="shutting down"), waiting:
+        waiting.wait(never)
+    with pytest.raises(Busy, match="shutting down"):
+        enter(admission, "c")
+    assert not admission.wait_idle(0.01)
+    leaver = in_background(lambda: admission.leave(running))
+    assert admission.wait_idle(5)
+    leaver.join()
+
+
+# --- All of it, in any order ------------------------------------------------------------------------------
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever happens in whatever order, the books balance and no place lies idle while somebody waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.admission = Admission(slots=2, queue_size=4, queue_seconds=PATIENT)
+        self.tickets: list[Ticket] = []
+
+    @rule(client=st.sampled_from("abc"), count=st.integers(1, 4))
+    def newcomer(self, client: str, count: int) -> None:
+        before = [ticket.decided.is_set() for ticket in self.tickets]
+        try:
+            self.tickets += self.admission.enter(client, count)
+        except Busy:
+            assert [ticket.decided.is_set() for ticket in self.tickets] == before
+
+    @precondition(lambda self: self.tickets)
+    @rule(data=st.data())
+    def leaver(self, data: st.DataObject) -> None:
+        self.admission.leave(data.draw(st.sampled_from(self.tickets)))
+
+    @rule()
+    def forget_those_who_are_through(self) -> None:
+        for ticket in [ticket for ticket in self.tickets if ticket.refusal]:
+            self.admission.leave(ticket)
+            self.tickets.remove(ticket)
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        admission = self.admission
+        queues = admission._queues
+        assert 0 <= admission.running <= admission.slots
+        assert 0 <= admission.waiting <= admission.queue_size
+        assert admission.waiting == sum(len(queue) for queue in queues.values())
+        assert all(queues.values()), "an empty queue was kept"
+        assert not any(ticket.decided.is_set() for queue in queues.values() for ticket in queue)
+        assert all(granted(ticket) for ticket in admission._running)
+        if admission.waiting:
+            assert admission.running == admission.slots
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_every_place_comes_back_exactly_once_under_concurrency() -> None:
+    admission = Admission(slots=3, queue_size=16, queue_seconds=0.25)
+    running, most, lock = 0, 0, threading.Lock()
+
+    def visit(number: int) -> str:
+        nonlocal running, most
+        dice = random.Random(number)
+        try:
+            (ticket,) = admission.enter(f"client {number % 4}")
+            with ticket:
+                ticket.wait(lambda: dice.random() < 0.5)
+                with lock:
+                    running += 1
+                    most = max(most, running)
+                time.sleep(dice.random() * 0.005)
+                with lock:
+                    running -= 1
+                return "ran"
+        except (Busy, Cancelled) as refusal:
+            time.sleep(dice.random() * 0.02)
+            return type(refusal).__name__
+
+    with ThreadPoolExecutor(24) as clients:
+        outcomes = list(clients.map(visit, range(600)))
+    assert most == 3
+    assert set(outcomes) == {"ran", "Busy", "Cancelled"}
+    assert (admission.running, admission.waiting) == (0, 0)
+    assert all(granted(enter(admission, "last")) for _ in range(3)), "a place was lost"

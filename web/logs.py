@@ -1,0 +1,51 @@
+"""How log lines look: plain or JSON, on stderr. One access line per request; never code, input or output."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from flask import Flask, Response, g, request
+from pythonjsonlogger.json import JsonFormatter
+
+from sandbox.settings import Settings
+
+access_log = logging.getLogger("web.access")
+
+
+def configure(settings: Settings) -> None:
+    """Send all log records to stderr, in the form the settings ask for."""
+    handler = logging.StreamHandler(sys.stderr)
+    if settings.log_json:
+        handler.setFormatter(
+            JsonFormatter(["asctime", "levelname", "name", "message"], rename_fields={"asctime": "time"})
+        )
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    # It warns whenever a request waits for a thread, which the queue of the executor is there to decide.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+def access(method: str, path: str, status: int, duration_ms: float) -> None:
+    """Log one request. Control characters of a path cannot forge lines: it is written as `repr` does."""
+    fields = {"method": method, "path": path, "status": status, "ms": round(duration_ms, 1)}
+    access_log.info("%s %s %d %.1f ms", method, repr(path)[1:-1], status, duration_ms, extra=fields)
+
+
+def install(app: Flask) -> None:
+    """Log each request when its answer has been written, streams included."""
+
+    def start_clock() -> None:
+        g.started_at = time.perf_counter()
+
+    def log_at_the_end(response: Response) -> Response:
+        method, path, started_at = request.method, request.path, g.started_at
+        response.call_on_close(
+            lambda: access(method, path, response.status_code, (time.perf_counter() - started_at) * 1000)
+        )
+        return response
+
+    app.before_request(start_clock)
+    app.after_request(log_at_the_end)
