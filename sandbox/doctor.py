@@ -10,19 +10,19 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sandbox import engine
+from sandbox.docker_command import EngineOptions, mission_flags, resource_flags, security_flags
 from sandbox.errors import EngineError
+from sandbox.models import Limits
 from sandbox.settings import Settings, SettingsError, load
 
+PROFILE = Path(__file__).resolve().parent / "seccomp.json"
 PROBE_SECONDS = 30.0
-PROBE_FLAGS = [
-    "--rm", "--network", "none", "--pull", "never", "--log-driver", "none", "--memory", "64m", "--memory-swap", "64m",
-    "--pids-limit", "32", "--cpus", "0.5", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only",
-    "--entrypoint", "/usr/local/bin/python3",
-]  # fmt: skip
-MEMORY = str(64 << 20)
+SUPERVISOR_CAPABILITIES = "1e0"
+"""KILL, SETGID, SETUID and SETPCAP, as /proc writes a set: what a container keeps of root."""
 HIDDEN = "hidden"
 """What the probe reports of a limit whose file it cannot find."""
 PROBE = """
@@ -66,13 +66,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     for name, value in facts.items():
         yield Finding(name, value)
-    image = engine.image_for(settings)
+    yield Finding("image", engine.image_for(settings))
     try:
         engine.check(settings)
-        yield Finding("image", image)
-        yield from judge(probe(settings, image))
+        yield from judge(probe(settings), settings.limits)
     except EngineError as problem:
-        yield Finding("image", image, problem.message)
+        yield Finding("container", "cannot be started", problem.message)
 
 
 def engine_facts(settings: Settings) -> dict[str, str]:
@@ -105,32 +104,40 @@ def engine_facts(settings: Settings) -> dict[str, str]:
     }
 
 
-def probe(settings: Settings, image: str) -> dict[str, str]:
-    """What a container with limits really sees of them.
+def probe(settings: Settings) -> dict[str, str]:
+    """What a container started with the flags of a run sees of its limits.
 
     :raises EngineError: no container can be started.
     """
-    name = settings.runtime
-    flags = [*PROBE_FLAGS, *(["--runtime", name] if name else [])]
+    options = EngineOptions(
+        client=settings.docker,
+        image=engine.image_for(settings),
+        seccomp="" if settings.seccomp == "default" else settings.seccomp or str(PROFILE),
+        runtime=settings.runtime,
+        podman=engine.is_podman(settings),
+    )
+    flags = [*mission_flags(settings.limits), *resource_flags(settings.limits, app_mb=1), *security_flags(options)]
+    command = ["run", *flags, "--entrypoint", "/usr/local/bin/python3", options.image, "-I", "-S", "-c", PROBE]
     try:
-        answer = engine.ask(settings, "run", *flags, image, "-I", "-S", "-c", PROBE, timeout_seconds=PROBE_SECONDS)
+        facts: dict[str, str] = json.loads(engine.ask(settings, *command, timeout_seconds=PROBE_SECONDS))
     except engine.ClientRefused as refusal:
-        raise EngineError(f"A container with limits cannot be started: {refusal.words.strip()}") from refusal
-    facts: dict[str, str] = json.loads(answer)
+        raise EngineError(f"A container with the flags of a run does not start: {refusal.words.strip()}") from refusal
     return facts
 
 
-def judge(seen: dict[str, str]) -> Iterator[Finding]:
+def judge(seen: dict[str, str], limits: Limits) -> Iterator[Finding]:
     """One row per protection: does it hold inside?"""
     ignored = "The engine ignores this limit: do not run untrusted programs on it (podman: use root or cgroup v2)."
     swap = "Programs may swap: boot with swapaccount=1, or switch swap off."
     unfiltered = "No system call is filtered: use an engine that supports seccomp."
-    yield _row("memory limit", seen["memory"], {MEMORY}, ignored)
-    yield _row("swap limit", seen["swap"], {MEMORY, "0"}, swap, fatal=False)
-    yield _row("process limit", seen["pids"], {"32"}, ignored)
-    yield _row("CPU limit", seen["cpu"], {"50000"}, ignored)
+    memory = str(limits.memory_mb << 20)
+    yield _row("memory limit", seen["memory"], {memory}, ignored)
+    yield _row("swap limit", seen["swap"], {memory, "0"}, swap, fatal=False)  # v1 counts both together
+    yield _row("process limit", seen["pids"], {str(limits.pids)}, ignored)
+    yield _row("CPU limit", seen["cpu"], {str(round(limits.cpus * 100_000))}, ignored)  # of a period of 100 ms
     yield _row("seccomp", seen["seccomp"], {"2"}, unfiltered)
-    yield _row("capabilities", seen["capabilities"].strip("0"), {""}, "The engine ignores --cap-drop ALL.")
+    kept = seen["capabilities"].lstrip("0")
+    yield _row("capabilities", kept, {SUPERVISOR_CAPABILITIES}, "The engine ignores --cap-drop ALL.")
 
 
 def _row(what: str, seen: str, right: set[str], advice: str, *, fatal: bool = True) -> Finding:

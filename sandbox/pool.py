@@ -71,7 +71,7 @@ class Pool:
         """A living container that waits for a program of this language, or None. Never blocks for long."""
         while True:
             with self._changed:
-                if not self._waiting[language]:
+                if not self._waiting.get(language):
                     return None
                 waiting = self._waiting[language].popleft()
                 self._changed.notify_all()
@@ -106,18 +106,35 @@ class Pool:
     def _keep_full(self) -> None:
         backoff_seconds = 0.0
         while not self._closed:
-            self._weed()
-            language = self._missing()
-            if language is None or backoff_seconds:
-                self._rest(backoff_seconds or CHECK_SECONDS, ignore_takes=bool(backoff_seconds))
-                language = self._missing()
-            if language is None or self._closed:
-                continue
-            backoff_seconds = 0.0 if self._add(language) else min(MAX_BACKOFF_SECONDS, backoff_seconds * 2 + 0.5)
+            try:
+                self._weed()
+                failed = not self._add_one()
+            except Exception:  # the last line of defence: without this thread every run would start cold
+                log.exception("cannot refill the pool")
+                failed = True
+            if failed:
+                backoff_seconds = min(MAX_BACKOFF_SECONDS, backoff_seconds * 2 + 0.5)
+                self._rest(backoff_seconds, until_missing=False)
+            else:
+                backoff_seconds = 0.0
+                self._rest(CHECK_SECONDS, until_missing=True)
 
-    def _rest(self, seconds: float, *, ignore_takes: bool) -> None:
+    def _rest(self, seconds: float, *, until_missing: bool) -> None:
+        """Wait; no longer than until the pool closes or, if asked for, a container is missing."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or (not ignore_takes and self._missing()), seconds)
+            self._changed.wait_for(lambda: self._closed or (until_missing and self._missing()), seconds)
+
+    def _add_one(self) -> bool:
+        """Start the container that is missed most, if any; False when that failed."""
+        language = self._missing()
+        if language is None or self._closed:
+            return True
+        try:
+            self._add(language)
+        except (SandboxError, NotStarted) as problem:
+            log.warning("cannot refill the pool: %s", problem)
+            return False
+        return True
 
     def _missing(self) -> str | None:
         """The language that lacks most containers, in proportion; None when the pool is full."""
@@ -128,23 +145,17 @@ class Pool:
         }
         return min(shares, key=lambda language: shares[language], default=None)
 
-    def _add(self, language: str) -> bool:
-        try:
-            self._check_image()
-            container = self._start(language)
-        except (SandboxError, NotStarted) as problem:
-            log.warning("cannot refill the pool: %s", problem)
-            return False
+    def _add(self, language: str) -> None:
+        self._check_image()
+        container = self._start(language)
         try:
             container.wait_ready()
-        except SandboxError as problem:
-            log.warning("cannot refill the pool: %s", problem)
+        except BaseException:
             self._retire(container)
-            return False
+            raise
         with self._changed:
             self._waiting[language].append(Waiting(container, self._current_image, time.monotonic()))
             self._changed.notify_all()
-        return True
 
     def _weed(self) -> None:
         """Retire containers that died, are too old, or come from a replaced image."""

@@ -76,9 +76,12 @@ def _refuse_what_is_not_ours(settings: Settings) -> None:
 def _one_at_a_time() -> Iterator[None]:
     """Two `make run` at once must not both start an engine; the second one finds the first one's."""
     BUILD.mkdir(exist_ok=True)
-    with (BUILD / "engine.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = os.open(BUILD, os.O_RDONLY)  # a file in it could belong to root after a `sudo make`
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(folder)
 
 
 def _install_if_missing(settings: Settings, now: Step) -> bool:
@@ -109,11 +112,10 @@ def _find_dockerd() -> str | None:
 def _start_daemon(now: Step) -> None:
     """Start the installed engine the way this system starts services."""
     if os.geteuid() != 0:
-        raise Failed(
-            "The Docker engine is not running, or this user may not speak to it. Type:\n"
-            f"    {_start_command()}\n"
-            "    sudo usermod -aG docker $USER    (then log in again)"
-        )
+        join_group = "sudo usermod -aG docker $USER    (then log in again)"
+        if SOCKET.exists() and not os.access(SOCKET, os.W_OK):
+            raise Failed(f"This user may not speak to the Docker engine. Type:\n    {join_group}")
+        raise Failed(f"The Docker engine is not running. Type:\n    {_start_command()}\n    {join_group}")
     for daemon, pid_file in PID_FILES.items():
         _remove_stale(pid_file, daemon, now)
     if Path("/run/systemd/system").is_dir():

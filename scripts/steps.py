@@ -61,6 +61,7 @@ def run_logged(command: Sequence[str], log_name: str, *, timeout_seconds: float)
     """
     BUILD.mkdir(exist_ok=True)
     log = BUILD / log_name
+    log.unlink(missing_ok=True)  # it may belong to root after a `sudo make`
     try:
         with log.open("wb") as output:
             subprocess.run(

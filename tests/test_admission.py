@@ -292,7 +292,8 @@ TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
-def test_every_place_comes_back_exactly_once_under_concurrency() -> None:
+def test_every_place_comes_back_exactly_once_under_concurrency(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.admission.POLL_SECONDS", 0.01)
     admission = Admission(slots=3, queue_size=16, queue_seconds=0.25)
     running, most, lock = 0, 0, threading.Lock()
 

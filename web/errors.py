@@ -14,17 +14,12 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
 from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, SandboxError
+from sandbox.history import HistoryError
 
 log = logging.getLogger(__name__)
 
 ENGINE_RETRY_SECONDS = 5
 """What `Retry-After` says while the engine cannot run programs: it is looked at again by then."""
-
-
-class HistoryUnavailable(SandboxError):
-    """The store of past runs cannot be read; programs run all the same."""
-
-    code = "history_unavailable"
 
 
 class NotFound(SandboxError):
@@ -60,7 +55,7 @@ STATUS_OF: dict[type[SandboxError], int] = {
     Busy: 503,
     Cancelled: 503,
     EngineError: 503,
-    HistoryUnavailable: 503,
+    HistoryError: 503,
     SandboxError: 500,
 }
 """The most specific class counts."""
@@ -95,8 +90,8 @@ def status_of(problem: SandboxError) -> int:
 def answer(problem: SandboxError) -> Response:
     """The answer that tells the caller about `problem`, with `Retry-After` when waiting helps."""
     status = status_of(problem)
-    if status == 500:
-        log.error("unexpected %s: %s", type(problem).__name__, problem.message)
+    if status >= 500 and not isinstance(problem, Busy):
+        log.warning("%s: %s (%r)", problem.code, problem.message, problem.__cause__)
     response = json_response(body(problem.message, problem.code), status)
     if isinstance(problem, Busy):
         response.headers["Retry-After"] = str(problem.retry_after_seconds)

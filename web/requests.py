@@ -7,8 +7,8 @@ answers deep nesting and lone surrogates with an error. Of a key given twice, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Annotated, TypeVar
 
 from flask import Request
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
@@ -17,7 +17,7 @@ from werkzeug.datastructures import FileStorage
 from sandbox import languages
 from sandbox.archive import check_archive, choose_entry
 from sandbox.errors import InvalidRequest
-from sandbox.models import RunRequest
+from sandbox.models import RunRequest, Status
 from sandbox.settings import Settings
 from web.errors import BodyTooLarge, UnsupportedMediaType
 
@@ -85,10 +85,12 @@ def zip_body_bytes(settings: Settings) -> int:
     return settings.max_upload_bytes + form_fields_bytes(settings) + FORM_ROOM_BYTES
 
 
+BODY_LIMITS = {"/run": run_body_bytes, "/run-batch": batch_body_bytes, "/run-zip": zip_body_bytes}
+
+
 def body_limit(path: str, settings: Settings) -> int:
-    """The most bytes that a request to `path` may send. Routes that take no body get room to be told so."""
-    limits = {"/run": run_body_bytes, "/run-batch": batch_body_bytes, "/run-zip": zip_body_bytes}
-    return limits[path](settings) if path in limits else FORM_ROOM_BYTES
+    """The most bytes that a request to `path` may send. Routes that need no body get some room all the same."""
+    return BODY_LIMITS[path](settings) if path in BODY_LIMITS else FORM_ROOM_BYTES
 
 
 # --- JSON -------------------------------------------------------------------------------------------------
@@ -200,7 +202,9 @@ def _parse_args(text: str) -> list[str]:
     try:
         return _ARGS.validate_json(text)
     except ValidationError as problem:
-        raise InvalidRequest('args must be a JSON list of strings, such as ["-n", "3"].', code="wrong_type") from problem
+        raise InvalidRequest(
+            'args must be a JSON list of strings, such as ["-n", "3"].', code="wrong_type"
+        ) from problem
 
 
 # --- Lengths ----------------------------------------------------------------------------------------------
@@ -288,26 +292,34 @@ def _refuse_unknown(names: list[str]) -> None:
 # --- Query ------------------------------------------------------------------------------------------------
 
 
+HISTORY_DEFAULT_ROWS = 50
+HISTORY_MAX_ROWS = 200
+HISTORY_QUERY_CHARACTERS = 200
+RUN_ID_CHARACTERS = 64
+
+
 class HistoryQuery(BaseModel):
     """The query of `GET /history`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=200)
-    before: str | None = Field(None, max_length=64)
-    q: str = Field("", max_length=200)
+    limit: int = Field(HISTORY_DEFAULT_ROWS, ge=1, le=HISTORY_MAX_ROWS)
+    before: str | None = Field(None, max_length=RUN_ID_CHARACTERS)
+    q: str = Field("", max_length=HISTORY_QUERY_CHARACTERS)
     language: str = ""
-    status: str = ""
+    status: Status | None = None
 
 
-def read_history_query(values: dict[str, Any]) -> HistoryQuery:
-    """:raises InvalidRequest: a parameter is unknown or out of range."""
+def read_history_query(values: Mapping[str, str]) -> HistoryQuery:
+    """What part of the history is asked for. An empty parameter is as good as none.
+
+    :raises InvalidRequest: a parameter is unknown or out of range.
+    """
     try:
-        query = HistoryQuery.model_validate(values)
+        return HistoryQuery.model_validate({name: value for name, value in values.items() if value})
     except ValidationError as problem:
         finding = problem.errors(include_url=False, include_input=False)[0]
         name = _path(finding["loc"])
         if finding["type"] == "extra_forbidden":
             raise InvalidRequest(f"unknown parameter {name}.", code="unknown_field") from problem
         raise InvalidRequest(f"{name}: {finding['msg']}.", code="bad_query") from problem
-    return query

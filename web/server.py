@@ -14,14 +14,15 @@ from __future__ import annotations
 import contextlib
 import copy
 import errno
+import ipaddress
 import json
 import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Protocol
 
@@ -36,7 +37,7 @@ from waitress.task import ErrorTask
 from sandbox.settings import Settings
 from web import errors, logs
 from web.guards import SECURITY_HEADERS
-from web.requests import body_limit
+from web.requests import BODY_LIMITS, body_limit
 
 log = logging.getLogger(__name__)
 
@@ -68,15 +69,16 @@ class Closable(Protocol):
 class Parser(HTTPRequestParser):
     """Reads one request, with the body limit of its route."""
 
-    route_limits: dict[str, Adjustments]
+    path = "-"  # waitress logs it, and has none when the first line made no sense
 
     def __init__(self, adj: Adjustments) -> None:
         super().__init__(adj)
+        self.adj = adj
         self.created_at = time.monotonic()
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        self.adj = self.route_limits.get(self.path, self.route_limits[""])
+        self.adj = self.adj.of_route.get(self.path, self.adj)
 
 
 class JsonErrorTask(ErrorTask):
@@ -95,16 +97,26 @@ class JsonErrorTask(ErrorTask):
         self.set_close_on_finish()
         self.content_length = len(content)
         self.channel.linger_until = time.monotonic() + LINGER_SECONDS
-        logs.access("-", getattr(self.request, "path", "-"), number, 0)
+        logs.access("-", self.request.path, number, 0)
         self.write(content)
 
 
 class Channel(HTTPChannel):
     """One connection."""
 
+    parser_class = Parser
     error_task_class = JsonErrorTask
     linger_until: float | None = None
     is_lingering = False
+    unread_since = 0.0
+    activity_seen = 0.0
+
+    def send_continue(self) -> None:
+        """Invite the body, unless the request is refused already: waitress would read all of it first."""
+        if self.request.error:
+            self.request.expect_continue = False
+        else:
+            super().send_continue()
 
     def handle_write(self) -> None:
         if self.linger_until is not None and self.close_when_flushed and not self.is_lingering:
@@ -128,12 +140,20 @@ class Channel(HTTPChannel):
         return True if self.is_lingering else bool(super().received(data))
 
     def is_overdue(self, now: float) -> bool:
-        """Whether the other side has had its time; `now` is on the monotonic clock."""
+        """Whether the other side has had its time. To be asked about once a second, with the monotonic clock."""
         if self.is_lingering:
             return now > (self.linger_until or 0)
         if self.total_outbufs_len:
-            return time.time() - self.last_activity > STALL_SECONDS  # waitress keeps it in wall-clock time
+            return self._is_stalled(now)
+        self.unread_since = now
         return self.request is not None and now - self.request.created_at > RECEIVE_SECONDS
+
+    def _is_stalled(self, now: float) -> bool:
+        """waitress notes the time of each send, but in wall-clock time, and it may be old when a run was long."""
+        if self.activity_seen != self.last_activity:
+            self.activity_seen = self.last_activity
+            self.unread_since = now
+        return now - self.unread_since > STALL_SECONDS
 
     def is_busy(self) -> bool:
         return bool(self.requests or self.total_outbufs_len)
@@ -201,6 +221,7 @@ class Server:
         self.settings = settings
         self._map: dict[int, Any] = {}
         self._stopping = threading.Event()
+        self._next_check = 0.0
         runs = settings.effective_concurrent_runs() + settings.queue_size
         server = create_server(
             app,
@@ -219,11 +240,11 @@ class Server:
             expose_tracebacks=False,
             ident="",
         )
+        _bound_bodies(server.adj, settings)
         self._dispatcher = server.task_dispatcher
         self._listeners = [item for item in self._map.values() if isinstance(item, BaseWSGIServer)]
-        parser = type("RouteParser", (Parser,), {"route_limits": _route_limits(server.adj, settings)})
         for listener in self._listeners:
-            listener.channel_class = type("RouteChannel", (Channel,), {"parser_class": parser})
+            listener.channel_class = Channel
 
     def run(self, executor: Closable) -> None:
         """Serve; when told to stop, drain and close `executor`. Returns when everything has ended."""
@@ -241,6 +262,10 @@ class Server:
         self._dispatcher.shutdown(timeout=1)
         wasyncore.close_all(self._map)
 
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Make `run` drain and return. May be called from any thread and from a signal handler."""
         self._stopping.set()
@@ -250,12 +275,14 @@ class Server:
     def _turn(self, seconds: float = LOOP_SECONDS) -> None:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
         now = time.monotonic()
-        for channel in self._channels():
-            if channel.is_overdue(now):
-                channel.handle_close()
+        if now >= self._next_check:
+            self._next_check = now + LOOP_SECONDS
+            for channel in self._channels():
+                if channel.is_overdue(now):
+                    channel.handle_close()
 
-    def _channels(self) -> Iterator[Channel]:
-        return iter([item for item in list(self._map.values()) if isinstance(item, Channel)])
+    def _channels(self) -> list[Channel]:
+        return [item for item in self._map.values() if isinstance(item, Channel)]
 
     def _stop_listening(self) -> None:
         for listener in self._listeners:
@@ -267,25 +294,54 @@ class Server:
                 channel.handle_close()
 
 
-def _route_limits(adjustments: Adjustments, settings: Settings) -> dict[str, Adjustments]:
-    """waitress's settings for each path that takes a body, and for all others below the empty string."""
-    limits = {}
-    for path in ("", "/run", "/run-batch", "/run-zip"):
-        limits[path] = copy.copy(adjustments)
-        limits[path].max_request_body_size = body_limit(path, settings) + 1  # waitress refuses at, not above
-    return limits
+def _bound_bodies(adjustments: Adjustments, settings: Settings) -> None:
+    """Give waitress's settings a variant for each path that takes a large body; they hold for all others."""
+
+    def limit(path: str) -> int:
+        return body_limit(path, settings) + 1  # waitress refuses at its limit, not above it
+
+    adjustments.max_request_body_size = limit("")
+    adjustments.of_route = {}
+    for path in BODY_LIMITS:
+        adjustments.of_route[path] = copy.copy(adjustments)
+        adjustments.of_route[path].max_request_body_size = limit(path)
 
 
-def stop_on_signals(server: Server) -> None:
-    """SIGTERM and SIGINT stop `server` gently; a second one ends the process at once.
+def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve `app` until SIGTERM or SIGINT, then drain. A second signal ends the process at once.
 
     Nothing is left behind then either: a container ends when the process that started it does.
     """
+    server = Server(app, settings, sockets)
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if server._stopping.is_set():
+        if server.is_stopping:
             os._exit(128 + number)
         server.stop()
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
+    if not _is_loopback(settings.host):
+        log.warning("listening on %s: whoever can reach it can run programs here", settings.host)
+    sys.stdout.write(f"Safe Code Executor is ready: {url(settings, sockets)}\n")
+    sys.stdout.flush()
+    server.run(app.extensions["executor"])
+    app.extensions["history"].close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def explain(problem: OSError, settings: Settings) -> str:
+    """One line about why the server cannot start."""
+    if problem.errno == errno.EADDRINUSE:
+        return f"Port {settings.port} is taken. Stop what listens there, or choose another one with SCE_PORT."
+    if problem.errno == errno.EADDRNOTAVAIL or isinstance(problem, socket.gaierror):
+        return f"{settings.host} is not an address of this machine. SCE_HOST names the one to listen on."
+    if problem.errno == errno.EACCES and problem.filename is None:
+        return f"This user may not listen on port {settings.port}. SCE_PORT names another one."
+    return f"The server cannot start: {problem.strerror or problem} ({problem.filename or settings.host})."

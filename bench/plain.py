@@ -1,0 +1,133 @@
+"""What we compare with: the bare interpreter, and a container per run as it is usually done.
+
+The bare interpreter is the image's own, the very same files: taken out of the image and started on the host
+(in a chroot), and started inside a container that is already running. A small loop, run by that interpreter
+too, starts it and takes the time from before the start to the end of its output and of the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.measure import clocked
+from sandbox.docker_command import EngineOptions, mission_flags, resource_flags, security_flags
+from sandbox.languages import LANGUAGES
+from sandbox.models import Limits
+
+HELLO = {"python": "print('hello')", "node": "console.log('hello')"}
+
+INLINE = {"python": "-c", "node": "-e"}
+"""How an interpreter takes its program on the command line."""
+
+LOOP = r"""
+import json, os, sys, time
+for line in sys.stdin:
+    command = json.loads(line)
+    started = time.perf_counter()
+    reader, writer = os.pipe()
+    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)])
+    os.close(writer)
+    while os.read(reader, 65536):
+        pass
+    _, status = os.waitpid(pid, 0)
+    milliseconds = (time.perf_counter() - started) * 1000
+    os.close(reader)
+    print(json.dumps([status, milliseconds]), flush=True)
+"""
+
+ENTER = 'mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
+
+
+class BareLoop:
+    """The loop, running somewhere; `run` times one start of an interpreter there."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdin
+        assert self._process.stdout
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+
+    def run(self, language: str) -> float:
+        """Milliseconds for `python3 hello.py` or `node hello.js`."""
+        command = [LANGUAGES[language].interpreter, f"/bench/{LANGUAGES[language].file_name}"]
+        self._stdin.write(json.dumps(command) + "\n")
+        self._stdin.flush()
+        status, milliseconds = json.loads(self._stdout.readline())
+        assert status == 0, f"{command} ended with {status}"
+        return float(milliseconds)
+
+    def close(self) -> None:
+        self._stdin.close()
+        self._process.wait(30)
+        self._stdout.close()
+
+
+@contextlib.contextmanager
+def programs() -> Iterator[Path]:
+    """A folder with the hello program of each language."""
+    with tempfile.TemporaryDirectory(prefix="sce-bench-") as folder:
+        for name, code in HELLO.items():
+            Path(folder, LANGUAGES[name].file_name).write_text(code + "\n")
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def bare_on_host(client: str, image: str) -> Iterator[BareLoop]:
+    """The image's interpreters, started on the host outside of any container. Takes root, for chroot(2)."""
+    with tempfile.TemporaryDirectory(prefix="sce-bench-") as folder, programs() as hello:
+        export(client, image, Path(folder))
+        shutil.copytree(hello, Path(folder, "bench"))
+        # A mount namespace of its own: whatever happens, no mount stays behind in the folder.
+        argv = ["unshare", "--mount", "sh", "-c", ENTER, folder, "/usr/local/bin/python3", "-I", "-c", LOOP]
+        loop = BareLoop(argv)
+        try:
+            yield loop
+        finally:
+            loop.close()
+
+
+def export(client: str, image: str, folder: Path) -> None:
+    """Unpack the image's files into the folder."""
+    name = subprocess.run([client, "create", image], capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        with subprocess.Popen([client, "export", name], stdout=subprocess.PIPE) as tar:
+            subprocess.run(["tar", "-x", "-C", str(folder)], stdin=tar.stdout, check=True)
+    finally:
+        subprocess.run([client, "rm", name], capture_output=True, check=True)
+
+
+@contextlib.contextmanager
+def bare_in_container(options: EngineOptions, limits: Limits) -> Iterator[BareLoop]:
+    """The image's interpreters, started in a container that runs already, under the same limits."""
+    with programs() as hello:
+        argv = [options.client, "run", "--interactive", *mission_flags(limits), *resource_flags(limits, 34)]
+        argv += [*security_flags(options), "--volume", f"{hello}:/bench:ro", "--entrypoint", "python3"]
+        loop = BareLoop([*argv, options.image, "-I", "-c", LOOP])
+        try:
+            yield loop
+        finally:
+            loop.close()
+
+
+def plain_command(options: EngineOptions, limits: Limits, language: str) -> list[str]:
+    """`docker run` with the same flags as ours, and the program on the command line of its interpreter."""
+    argv = [options.client, "run", "--user", "65534:65534", *mission_flags(limits), *resource_flags(limits, 34)]
+    argv += [*security_flags(options), "--entrypoint", LANGUAGES[language].interpreter, options.image]
+    return [*argv, INLINE[language], HELLO[language]]
+
+
+def plain_run(options: EngineOptions, limits: Limits, language: str) -> float:
+    """Milliseconds for one program in a container of its own, the usual way."""
+
+    def run() -> None:
+        done = subprocess.run(plain_command(options, limits, language), capture_output=True, text=True, check=False)
+        assert done.stdout == "hello\n", done.stderr
+
+    return clocked(run)

@@ -1,0 +1,273 @@
+"""What is measured, one function each. Every one returns plain data for the report."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Answer, Load, Probe, Spread, clocked, closed_loop, open_loop, side_by_side, spread
+from bench.plain import HELLO, BareLoop, bare_in_container, bare_on_host, plain_run
+from bench.service import Client, Service, connection, parked_cost, service
+from executor import PROFILE, Executor
+from sandbox import engine
+from sandbox.docker_command import EngineOptions
+from sandbox.models import RunRequest
+from sandbox.settings import Settings
+
+BARE_HOST = "bare interpreter on the host"
+BARE_CONTAINER = "bare interpreter in a running container"
+PLAIN = "`docker run --rm` per request"
+COLD = "ours, cold (no waiting container)"
+WARM = "ours, warm, over HTTP"
+DIRECT = "ours, warm, without HTTP (`Executor.run`)"
+
+ONE = "one run"
+BATCH = "batch of 5"
+BATCH_DEFAULT = "batch of 5, default pool of 4"
+REFILL_SECONDS = 0.7
+"""Rest after a probe that takes a container; about twice what starting one takes on a slow machine."""
+FLOOD = "import os\nwhile True: os.write(1, b'x' * 65536)"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    rounds: int
+    load_seconds: float
+    ramp_seconds: float
+    concurrency: tuple[int, ...]
+    repeats: int
+    sizes_rounds: int
+    soak_runs: int
+    rest_seconds: float
+
+
+FULL = Effort(150, 10, 3, (1, 4, 16, 64), 2, 40, 1000, 20)
+QUICK = Effort(2, 1, 0.5, (1, 2), 1, 2, 5, 1)
+
+
+def options_for(settings: Settings) -> EngineOptions:
+    return EngineOptions(
+        client=settings.docker,
+        image=engine.image_for(settings),
+        seccomp=str(PROFILE),
+        podman=engine.is_podman(settings),
+    )
+
+
+# --- Latency ----------------------------------------------------------------------------------------------
+
+
+def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
+    """Hello world, paced, by every way of running it."""
+    options = options_for(settings)
+    with (
+        bare_on_host(settings.docker, options.image) as host,
+        bare_in_container(options, settings.limits) as container,
+        service(settings.docker) as warm,
+        service(settings.docker, pool_python=0, pool_node=0) as cold,
+        direct(settings) as executor,
+    ):
+        return {
+            language: side_by_side(
+                {
+                    BARE_HOST: _bare(host, language),
+                    BARE_CONTAINER: _bare(container, language),
+                    PLAIN: Probe(lambda: plain_run(options, settings.limits, language), REFILL_SECONDS),  # noqa: B023
+                    COLD: _over_http(cold, language),
+                    WARM: _over_http(warm, language),
+                    DIRECT: _directly(executor, language),
+                },
+                effort.rounds,
+            )
+            for language in HELLO
+        }
+
+
+@contextlib.contextmanager
+def direct(settings: Settings) -> Iterator[Executor]:
+    """An executor in this process, warm."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sce-bench-") as folder,
+        Executor(settings.model_copy(update={"data_dir": Path(folder)})) as executor,
+    ):
+        if not executor.wait_warm(120):
+            raise RuntimeError("The pool did not fill.")
+        time.sleep(1)
+        yield executor
+
+
+def _bare(loop: BareLoop, language: str) -> Probe:
+    return Probe(lambda: loop.run(language), 0.15)
+
+
+def _over_http(target: Service, language: str) -> Probe:
+    client = Client(target)
+    return Probe(lambda: clocked(lambda: client.run(HELLO[language], language, "hello\n")), REFILL_SECONDS)
+
+
+def _directly(executor: Executor, language: str) -> Probe:
+    request = RunRequest(language=language, code=HELLO[language])
+
+    def once() -> None:
+        assert executor.run(request).output == "hello\n"
+
+    return Probe(lambda: clocked(once), REFILL_SECONDS)
+
+
+# --- Load -------------------------------------------------------------------------------------------------
+
+
+def throughput(settings: Settings, effort: Effort) -> list[dict[str, Any]]:
+    """Closed loop, ours and plain in turn at the same concurrency; the median of the repeats by rate."""
+    options = options_for(settings)
+    rows = []
+    with service(settings.docker) as ours:
+        for concurrency in effort.concurrency:
+            pairs = []
+            for _ in range(effort.repeats):
+                work = connection(ours, HELLO["python"], "python", "hello\n")
+                mine = closed_loop(work, concurrency, effort.ramp_seconds, effort.load_seconds)
+                time.sleep(effort.ramp_seconds)
+                plain = closed_loop(
+                    lambda: lambda: Answer(200, plain_run(options, settings.limits, "python")),
+                    concurrency,
+                    effort.ramp_seconds,
+                    effort.load_seconds,
+                )
+                pairs.append((mine, plain))
+                time.sleep(effort.ramp_seconds)
+            mine, plain = (_middle([pair[side] for pair in pairs]) for side in (0, 1))
+            rows.append({"concurrency": concurrency, "ours": asdict(mine), "plain": asdict(plain)})
+    return rows
+
+
+def _middle(loads: list[Load]) -> Load:
+    return sorted(loads, key=lambda load: load.per_second)[(len(loads) - 1) // 2]
+
+
+def overload(settings: Settings, effort: Effort) -> dict[str, Any]:
+    """What is left of the capacity when twice as much is asked for; capacity measured just before."""
+    with service(settings.docker) as ours:
+        work = connection(ours, HELLO["python"], "python", "hello\n")
+        capacity = closed_loop(work, 8, effort.ramp_seconds, effort.load_seconds)
+        time.sleep(effort.ramp_seconds)
+        rate = max(2.0, capacity.per_second * 2)
+        # Long enough to fill the queue, and as long again.
+        seconds = max(effort.load_seconds, min(60.0, settings.queue_size / rate * 6)) if effort is FULL else 1
+        load = open_loop(work, rate, seconds)
+    return {"capacity": asdict(capacity), "offered_per_second": rate, "seconds": seconds, "load": asdict(load)}
+
+
+# --- Sizes ------------------------------------------------------------------------------------------------
+
+
+def sizes(settings: Settings, effort: Effort) -> dict[str, Spread]:
+    """Batches, larger outputs, a large archive and the history, paced."""
+    archive = many_files(1000)
+    with service(settings.docker, pool_python=6, pool_node=0) as big, service(settings.docker, pool_node=0) as usual:
+        client, default = Client(big), Client(usual)
+        probes: dict[str, Callable[[], None]] = {
+            ONE: lambda: _expect(client, HELLO["python"], "hello\n"),
+            BATCH: lambda: _expect_batch(client),
+            BATCH_DEFAULT: lambda: _expect_batch(default),
+            "output of 1 KiB": lambda: _expect(client, "print('x' * 1023)", "x" * 1023 + "\n"),
+            "output of 64 KiB": lambda: _expect(client, "print('x' * 65535)", "x" * 65535 + "\n"),
+            "output of 1 MiB": lambda: _expect(client, "print('x' * 1048575)", "x" * 1048575 + "\n"),
+            "zip of 1000 files": lambda: _expect_zip(client, archive),
+        }
+        times = side_by_side(
+            {name: _rested(once, 2.5 if "batch" in name else 0.8) for name, once in probes.items()},
+            effort.sizes_rounds,
+        )
+        times["page of the history (50 runs)"] = spread(history_pages(client, 100))
+        return times
+
+
+def _rested(once: Callable[[], None], rest_seconds: float) -> Probe:
+    return Probe(lambda: clocked(once), rest_seconds)
+
+
+def _expect(client: Client, code: str, output: str) -> None:
+    client.run(code, "python", output)
+
+
+def _expect_batch(client: Client) -> None:
+    tasks = [{"code": f"print('hello', {number})", "language": "python"} for number in range(5)]
+    results = client.post("/run-batch", {"tasks": tasks}).json()["results"]
+    assert [result["output"] for result in results] == [f"hello {number}\n" for number in range(5)]
+
+
+def _expect_zip(client: Client, archive: bytes) -> None:
+    reply = client.post_zip(archive, "main.py")
+    assert reply.json()["output"] == "1000\n", reply.body[:500]
+
+
+def many_files(count: int) -> bytes:
+    """A zip whose main.py counts the files beside it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("main.py", "import os\nprint(sum(len(files) for _, _, files in os.walk('/app')))\n")
+        for number in range(count - 1):
+            archive.writestr(f"package/part{number // 100}/module{number}.py", f"VALUE = {number}\n" * 20)
+    return buffer.getvalue()
+
+
+def history_pages(client: Client, count: int) -> list[float]:
+    """Milliseconds for each of so many pages, newest first, beginning again at the end."""
+    times = []
+    before = ""
+    for _ in range(count):
+        started = time.perf_counter()
+        page = client.get(f"/history?limit=50{before}").json()
+        times.append((time.perf_counter() - started) * 1000)
+        before = f"&before={page['next']}" if page["next"] else ""
+    return times
+
+
+# --- Memory -----------------------------------------------------------------------------------------------
+
+
+def memory(settings: Settings, effort: Effort) -> dict[str, float]:
+    """Of the server: resident memory along its way, CPU at rest. Of a waiting container: all it costs."""
+    with service(settings.docker) as ours:
+        client = Client(ours)
+        found = {"started_mb": ours.rss_mb(), "cpu_at_rest": ours.cpu_share(effort.rest_seconds)}
+        found |= {f"parked_{name}": value for name, value in asdict(parked_cost(ours)).items()}
+        _soak(ours, min(20, effort.soak_runs))
+        found["before_mb"] = ours.rss_mb()
+        _soak(ours, effort.soak_runs)
+        found["after_runs_mb"] = ours.rss_mb()
+        reply = client.run(FLOOD, "python")
+        assert reply.json()["status"] == "output_limit", reply.body[:200]
+        found["after_flood_mb"] = ours.rss_mb()
+        return found | {"runs": effort.soak_runs}
+
+
+def _soak(target: Service, runs: int) -> None:
+    """So many runs by four clients."""
+    left = iter(range(runs))
+    lock = threading.Lock()
+
+    def worker() -> None:
+        client = Client(target)
+        while True:
+            with lock:
+                if next(left, None) is None:
+                    return
+            client.run(HELLO["python"], "python", "hello\n")
+
+    threads = [threading.Thread(target=worker) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

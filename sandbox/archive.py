@@ -1,0 +1,264 @@
+"""Zip bytes -> a checked list of files. Pure, and it never unpacks: that happens inside a container.
+
+Only the archive's directory is read, in memory. What is refused: whatever is no plain file or folder with an
+ordinary relative name, whatever could be read in two ways, and whatever is over a budget. One member may be
+looked into, package.json, to find a Node project's entry.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import json
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+from sandbox.errors import InvalidArchive, InvalidRequest
+from sandbox.languages import NODE, Language
+from sandbox.models import Archive
+from sandbox.settings import Settings
+
+MAX_NAME_BYTES = 255
+"""Of one component: NAME_MAX of Linux."""
+MAX_PATH_BYTES = 1024
+MAX_DEPTH = 32
+MANIFEST_BYTES = 64 << 10
+SHOWN_NAMES = 10
+
+END = struct.Struct("<4s4H2LH")
+END_SIGNATURE = b"PK\5\6"
+CENTRAL_SIGNATURE = b"PK\1\2"
+LOCAL = struct.Struct("<4s5H3L2H")
+LOCAL_SIGNATURE = b"PK\3\4"
+FLAGS_ENCRYPTED = 0x1 | 0x40 | 0x2000
+FLAG_UTF8 = 0x800
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+# Written by macOS beside the real files; they are never part of a program.
+LITTER = re.compile(r"(^|/)(__MACOSX/.*|\.DS_Store)$")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+DRIVE = re.compile(r"^[A-Za-z]:")
+
+ZIPFILE_PROBLEMS = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What Python's zipfile raises on damaged or hostile bytes; UnicodeDecodeError is a ValueError."""
+
+
+def check_archive(data: bytes, settings: Settings, *, name: str = "archive.zip") -> Archive:
+    """The archive, found harmless.
+
+    :raises InvalidArchive: with a code for each kind of fault, and a sentence that names the member.
+    """
+    _check_member_count(data, settings.max_archive_members)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+    except ZIPFILE_PROBLEMS as problem:
+        raise InvalidArchive("The archive's directory is damaged.", code="corrupt_archive") from problem
+    if len(members) > settings.max_archive_members:
+        raise _too_many(len(members), settings.max_archive_members)
+    for member in members:
+        _check_member(member)
+    _check_layout(data, members)
+    files = [member for member in members if not member.is_dir()]
+    _check_tree((member.filename for member in files), (member.filename for member in members if member.is_dir()))
+    files = [member for member in files if not LITTER.search(member.filename)]
+    if not files:
+        raise InvalidArchive("The archive holds no files.", code="empty_archive")
+    unpacked_bytes = sum(member.file_size for member in files)
+    if unpacked_bytes > settings.max_archive_bytes:
+        raise InvalidArchive(
+            f"Unpacked, the archive has {unpacked_bytes} bytes; the limit is {settings.max_archive_bytes}.",
+            code="archive_too_large",
+        )
+    return Archive(data, tuple(member.filename for member in files), unpacked_bytes, name)
+
+
+def _check_member_count(data: bytes, limit: int) -> None:
+    """Refuse a directory of far too many entries before a Python object is made of each."""
+    end = data.rfind(END_SIGNATURE)
+    if end < 0 or end + END.size > len(data):
+        raise InvalidArchive("The upload is not a zip archive.", code="not_a_zip")
+    _, disk, start_disk, _, _, size, _, _ = END.unpack_from(data, end)
+    if disk != start_disk:
+        raise InvalidArchive("The archive is one part of several.", code="corrupt_archive")
+    # Zip64 keeps the size elsewhere, and 76 bytes of its own before this record. A name may contain the
+    # signature, so the count can be too high, but by little in an honest archive.
+    count = data.count(CENTRAL_SIGNATURE, max(0, end - size - 76) if size != 0xFFFFFFFF else 0, end)
+    if count > limit * 2 + 100:
+        raise _too_many(count, limit)
+
+
+def _too_many(count: int, limit: int) -> InvalidArchive:
+    return InvalidArchive(f"The archive has {count} entries; the limit is {limit}.", code="too_many_members")
+
+
+# --- One member -------------------------------------------------------------------------------------------
+
+
+def _check_member(member: zipfile.ZipInfo) -> None:
+    name = member.orig_filename
+    shown = _shown(name)
+    if member.flag_bits & FLAGS_ENCRYPTED:
+        raise InvalidArchive(f"{shown} is encrypted.", code="encrypted_archive")
+    if member.compress_type not in METHODS:
+        # The other methods need dictionaries that are large beside a container's memory.
+        raise InvalidArchive(
+            f"{shown} is compressed by a method other than stored and deflate.", code="unsupported_compression"
+        )
+    if not name.isascii() and not member.flag_bits & FLAG_UTF8:
+        raise InvalidArchive(f"The name {shown} is not marked as UTF-8.", code="bad_member_name")
+    fault = _name_fault(name)
+    if fault:
+        raise InvalidArchive(f"The name {shown} {fault}.", code="bad_member_name")
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    expected = stat.S_IFDIR if member.is_dir() else stat.S_IFREG
+    if kind not in (0, expected):
+        raise InvalidArchive(f"{shown} is no plain file or folder (a link or a device, say).", code="bad_member_type")
+    if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
+        raise InvalidArchive(f"The sizes given for {shown} contradict each other.", code="corrupt_archive")
+
+
+def _name_fault(name: str) -> str | None:
+    """What is wrong with a member's name, to be read after it; None for an ordinary relative path."""
+    parts = name.removesuffix("/").split("/")
+    if CONTROL.search(name):
+        return "contains control characters"
+    if "\\" in name or DRIVE.match(name):
+        return "is written as Windows does; names use forward slashes and no drive"
+    if name.startswith("/"):
+        return "is absolute"
+    if ".." in parts:
+        return "leads out of the archive"
+    if "" in parts or "." in parts:
+        return "has an empty or `.` component"
+    if len(parts) > MAX_DEPTH:
+        return f"is nested deeper than {MAX_DEPTH} folders"
+    if any(len(part.encode()) > MAX_NAME_BYTES for part in parts) or len(name.encode()) > MAX_PATH_BYTES:
+        return f"is too long (a component has at most {MAX_NAME_BYTES} bytes, a path {MAX_PATH_BYTES})"
+    return None
+
+
+def _shown(name: str) -> str:
+    """A name for a message: quoted, escaped, not too long."""
+    return repr(name if len(name) <= 80 else f"{name[:77]}...")
+
+
+# --- All members together ---------------------------------------------------------------------------------
+
+
+def _check_layout(data: bytes, members: list[zipfile.ZipInfo]) -> None:
+    """Every member has a header of its own with the same name, and no two share bytes (Fifield's bombs do)."""
+    end = 0
+    for member in sorted(members, key=lambda each: each.header_offset):
+        start = member.header_offset
+        header = data[start : start + LOCAL.size] if start >= 0 else b""
+        if len(header) < LOCAL.size or not header.startswith(LOCAL_SIGNATURE):
+            raise InvalidArchive(f"{_shown(member.filename)} has no data.", code="corrupt_archive")
+        name_bytes, extra_bytes = LOCAL.unpack(header)[-2:]
+        name_start = start + LOCAL.size
+        name = data[name_start : name_start + name_bytes]
+        if start < end:
+            raise InvalidArchive(f"{_shown(member.filename)} shares its bytes with another.", code="corrupt_archive")
+        if name != member.orig_filename.encode():
+            raise InvalidArchive(f"{_shown(member.filename)} has two different names.", code="corrupt_archive")
+        end = name_start + name_bytes + extra_bytes + member.compress_size
+    if end > len(data):
+        raise InvalidArchive("The archive is cut short.", code="corrupt_archive")
+
+
+def _check_tree(files: Iterable[str], folders: Iterable[str]) -> None:
+    """No name twice, and none that is a file and a folder."""
+    seen: set[str] = set()
+    parents = {folder.removesuffix("/") for folder in folders}
+    for name in files:
+        if name in seen:
+            raise InvalidArchive(f"{_shown(name)} is there twice.", code="duplicate_member")
+        seen.add(name)
+        parents.update(str(parent) for parent in PurePosixPath(name).parents)
+    clash = next(iter(sorted(seen & parents)), None)
+    if clash is not None:
+        raise InvalidArchive(f"{_shown(clash)} is both a file and a folder.", code="conflicting_members")
+
+
+# --- The entry --------------------------------------------------------------------------------------------
+
+
+def choose_entry(archive: Archive, language: Language, entry: str | None) -> str:
+    """The file to start: the one named, or else the only obvious one.
+
+    Obvious is package.json's `main` (Node), else `main.py`, `app.py`, `index.js`, `main.js`; at the top, or in
+    the folder that holds everything.
+
+    :raises InvalidRequest: when it is not there, no program of that language, or not obvious.
+    """
+    if entry is None:
+        return _obvious_entry(archive, language)
+    name = entry.strip().removeprefix("./")
+    if name not in archive.names:
+        similar = difflib.get_close_matches(name[:MAX_PATH_BYTES], archive.names, n=3)
+        hint = f" Did you mean {' or '.join(map(_shown, similar))}?" if similar else ""
+        raise InvalidRequest(f"The archive has no file {_shown(name)}.{hint}", code="entry_not_found")
+    if not name.endswith(language.extensions):
+        raise InvalidRequest(f"{_shown(name)} does not end in {' or '.join(language.extensions)}.", code="bad_entry")
+    return name
+
+
+def _obvious_entry(archive: Archive, language: Language) -> str:
+    top = _common_folder(archive.names)
+    if language is NODE and (main := _manifest_main(archive, top)):
+        return main
+    found = [top + name for name in language.entry_names if top + name in archive.names]
+    programs = [name for name in archive.names if name.endswith(language.extensions)]
+    if not found and len(programs) == 1:
+        return programs[0]
+    if len(found) != 1:
+        choices = ", ".join(map(_shown, (found or programs)[:SHOWN_NAMES])) or "none of this language"
+        raise InvalidRequest(f"Which file is to be started? Name it as `entry`: {choices}.", code="entry_required")
+    return found[0]
+
+
+def _common_folder(names: tuple[str, ...]) -> str:
+    """`project/` when everything lies in the folder `project`, else nothing."""
+    tops = {name.partition("/")[0] for name in names}
+    return f"{tops.pop()}/" if len(tops) == 1 and all("/" in name for name in names) else ""
+
+
+def _manifest_main(archive: Archive, folder: str) -> str | None:
+    """The member that package.json names as `main`, if it does."""
+    manifest = f"{folder}package.json"
+    if manifest not in archive.names:
+        return None
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive.data)) as opened, opened.open(manifest) as file:
+            main = json.loads(file.read(MANIFEST_BYTES))["main"]
+    except (*ZIPFILE_PROBLEMS, TypeError, RecursionError):
+        return None
+    if not isinstance(main, str):
+        return None
+    return next((name for name in _main_candidates(folder, main) if name in archive.names), None)
+
+
+def _main_candidates(folder: str, main: str) -> Iterator[str]:
+    """Where Node looks for a package's main: as it is, with `.js`, and as a folder with an index.js."""
+    path = folder + main.removeprefix("./").rstrip("/")
+    if path.endswith(NODE.extensions):
+        yield path
+    yield f"{path}.js"
+    yield f"{path}/index.js"

@@ -1,0 +1,242 @@
+"""What has been run: a table in a database, SQLite unless told otherwise. Knows nothing of containers or HTTP.
+
+Text is kept as it came, except that NUL becomes U+2400 and a lone surrogate a question mark: PostgreSQL stores
+neither, and SQLite measures and cuts text at the first NUL. The time of a run is when it was asked for: now, less
+what it and its wait in the queue took.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Float,
+    Integer,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    or_,
+    select,
+)
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from sandbox.errors import SandboxError
+from sandbox.models import RunRequest, RunResult
+
+SHORT_CHARACTERS = 2000
+"""How much of a long field a listing shows."""
+
+LONG_FIELDS = ("code", "stdin", "output", "error")
+
+RETENTION_SLACK = 50
+"""Old runs are deleted this many at a time, so that most runs pay nothing for it."""
+
+BUSY_SECONDS = 2
+"""How long a write waits for another process that writes to the same SQLite file."""
+
+METADATA = MetaData()
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("timestamp", String(32), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("language", String(32), nullable=False),
+    Column("code", Text, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("archive", Text, nullable=False),
+    Column("args", Text, nullable=False),
+    Column("stdin", Text, nullable=False),
+    Column("output", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("exit_code", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("signal", String(16)),
+    Column("truncated", Integer, nullable=False),
+    Column("duration_ms", Float, nullable=False),
+    Column("cpu_ms", Float),
+    Column("memory_kb", Integer),
+    Column("queued_ms", Float, nullable=False),
+    # SQLite would otherwise give the number of a deleted last row again, and paging goes by it.
+    sqlite_autoincrement=True,
+)
+
+
+class HistoryError(SandboxError):
+    """The store cannot be read or written; programs can still be run."""
+
+    code = "history_unavailable"
+
+
+class History:
+    """The store. Thread-safe; connects at first use."""
+
+    def __init__(self, url: str, limit: int) -> None:
+        """`url` is SQLAlchemy's; `limit` is the number of runs kept, 0 for none."""
+        self._url = url
+        self._limit = limit
+        self._since_trim = RETENTION_SLACK
+        self._connecting = threading.Lock()
+        self._engine: Engine | None = None
+
+    def _connected(self) -> Engine:
+        with self._connecting:
+            if self._engine is None:
+                engine = create_engine(self._url, pool_pre_ping=not self._url.startswith("sqlite"))
+                if engine.dialect.name == "sqlite":
+                    event.listen(engine, "connect", _prepare_sqlite)
+                METADATA.create_all(engine)
+                self._engine = engine
+            return self._engine
+
+    def add(self, request: RunRequest, result: RunResult) -> None:
+        """Store one finished run.
+
+        :raises HistoryError: when that was not possible.
+        """
+        if not self._limit:
+            return
+        with _translated(), self._connected().begin() as connection:
+            connection.execute(insert(RUNS).values(_to_row(request, result)))
+            self._since_trim += 1
+            if self._since_trim > min(RETENTION_SLACK, self._limit // 10):
+                self._since_trim = 0
+                self._trim(connection)
+
+    def _trim(self, connection: Connection) -> None:
+        """Keep the newest `limit` rows. Numbers may have gaps, so the oldest kept one is looked up."""
+        newest_first = select(RUNS.c.seq).order_by(RUNS.c.seq.desc())
+        oldest = connection.execute(newest_first.offset(self._limit - 1).limit(1)).scalar()
+        if oldest is not None:
+            connection.execute(delete(RUNS).where(RUNS.c.seq < oldest))
+
+    def page(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        text: str = "",
+        language: str = "",
+        status: str = "",
+    ) -> list[dict[str, Any]]:
+        """Runs, newest first, with long fields cut to their first 2000 characters and named in `shortened`.
+
+        `before` is the id of a run: only older ones are listed, none when there is no such run. `text` is
+        looked for in code, output, error, entry and archive name, in any case.
+
+        :raises HistoryError: when the store cannot be read.
+        """
+        conditions = list(_conditions(text, language, status))
+        if before is not None:
+            conditions.append(RUNS.c.seq < select(RUNS.c.seq).where(RUNS.c.id == before).scalar_subquery())
+        columns: list[ColumnElement[Any]] = [column for column in RUNS.c if column.name not in (*LONG_FIELDS, "seq")]
+        for name in LONG_FIELDS:
+            columns.append(func.substr(RUNS.c[name], 1, SHORT_CHARACTERS).label(name))
+            columns.append((func.length(RUNS.c[name]) > SHORT_CHARACTERS).label(f"{name}_is_long"))
+        query = select(*columns).where(*conditions).order_by(RUNS.c.seq.desc()).limit(min(limit, self._limit))
+        with _translated(), self._connected().connect() as connection:
+            return [_to_json(row) for row in connection.execute(query).mappings()]
+
+    def get(self, run_id: str) -> dict[str, Any] | None:
+        """One run, whole; None when it is not there.
+
+        :raises HistoryError: when the store cannot be read.
+        """
+        with _translated(), self._connected().connect() as connection:
+            row = connection.execute(select(RUNS).where(RUNS.c.id == run_id)).mappings().first()
+        return None if row is None else _to_json(row)
+
+    def delete(self, run_id: str) -> bool:
+        """Forget one run; False when it was not there.
+
+        :raises HistoryError: when the store cannot be written.
+        """
+        with _translated(), self._connected().begin() as connection:
+            return connection.execute(delete(RUNS).where(RUNS.c.id == run_id)).rowcount > 0
+
+    def clear(self) -> int:
+        """Forget all runs; how many there were.
+
+        :raises HistoryError: when the store cannot be written.
+        """
+        with _translated(), self._connected().begin() as connection:
+            return connection.execute(delete(RUNS)).rowcount
+
+    def close(self) -> None:
+        """Close every connection; the next use opens new ones."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as problem:
+        raise HistoryError("The history cannot be used at the moment. Running programs still works.") from problem
+
+
+def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    # WAL: readers do not wait for a writer. With it, NORMAL loses no committed run when the server dies, only,
+    # perhaps, the last ones when the machine does: https://www.sqlite.org/pragma.html#pragma_synchronous
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    cursor.close()
+
+
+def _conditions(text: str, language: str, status: str) -> Iterator[ColumnElement[bool]]:
+    if text:
+        searched = (RUNS.c.code, RUNS.c.output, RUNS.c.error, RUNS.c.entry, RUNS.c.archive)
+        yield or_(*(column.icontains(_storable(text), autoescape=True) for column in searched))
+    if language:
+        yield RUNS.c.language == language
+    if status:
+        yield RUNS.c.status == status
+
+
+def _to_row(request: RunRequest, result: RunResult) -> dict[str, Any]:
+    started = datetime.now(UTC) - timedelta(milliseconds=result.duration_ms + result.queued_ms)
+    archive = request.archive
+    return result.to_json() | {
+        "timestamp": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "kind": "zip" if archive else "code",
+        "code": _storable(request.code),
+        "entry": _storable(request.entry),
+        "archive": _storable(archive.name) if archive else "",
+        "args": json.dumps(request.args),
+        "stdin": _storable(request.stdin),
+        "output": _storable(result.output),
+        "error": _storable(result.error),
+    }
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "␀").encode("utf-8", errors="replace").decode()
+
+
+def _to_json(row: RowMapping) -> dict[str, Any]:
+    fields = {name: value for name, value in row.items() if name != "seq" and not name.endswith("_is_long")}
+    fields["args"] = json.loads(fields["args"])
+    fields["truncated"] = bool(fields["truncated"])
+    fields["shortened"] = [name for name in LONG_FIELDS if row.get(f"{name}_is_long")]
+    return fields

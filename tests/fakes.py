@@ -1,0 +1,185 @@
+"""Stand-ins for what is behind the HTTP layer, so that its tests need no engine and can stage any event."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask
+
+from app import create_app
+from sandbox.errors import SandboxError
+from sandbox.models import RunRequest, RunResult, Status, Stream
+from sandbox.settings import Settings
+from web.server import Server, listen
+
+Script = Callable[["Call"], None]
+
+
+class Call:
+    """What a script of the fake executor sees of the run it plays."""
+
+    def __init__(self, request: RunRequest, say: Callable[[Stream, str], None], gone: Callable[[], bool]) -> None:
+        self.request = request
+        self.say = say
+        self.gone = gone
+
+
+class FakeExecutor:
+    """Echoes the code of a request as its output; `script` plays what happens in between, or raises."""
+
+    def __init__(self, script: Script | None = None) -> None:
+        self.script = script
+        self.requests: list[RunRequest] = []
+        self.run_ids: list[str] = []
+        self.running: dict[str, threading.Event] = {}
+        self.ended: list[str] = []
+        self.closed_with: float | None = None
+        self.problem: SandboxError | None = None
+
+    def run(
+        self,
+        request: RunRequest,
+        *,
+        run_id: str | None = None,
+        on_start: Callable[[], None] | None = None,
+        on_output: Callable[[Stream, str], None] | None = None,
+        gone: Callable[[], bool] | None = None,
+    ) -> RunResult:
+        run_id = run_id or secrets.token_hex(8)
+        if self.problem:
+            raise self.problem
+        self.requests.append(request)
+        self.run_ids.append(run_id)
+        cancelled = self.running[run_id] = threading.Event()
+        call = Call(
+            request,
+            on_output or (lambda stream, text: None),
+            lambda: cancelled.is_set() or (gone is not None and gone()),
+        )
+        try:
+            if on_start:
+                on_start()
+            if self.script:
+                self.script(call)
+            status = Status.CANCELLED if call.gone() else Status.OK
+        finally:
+            del self.running[run_id]
+            self.ended.append(run_id)
+        return RunResult(run_id, request.language, status, request.code, "", 0, duration_ms=1.5, cpu_ms=1.0)
+
+    def run_many(self, requests: Sequence[RunRequest], *, gone: Callable[[], bool] | None = None) -> list[RunResult]:
+        return [self.run(request, gone=gone) for request in requests]
+
+    def cancel(self, run_id: str) -> bool:
+        event = self.running.get(run_id)
+        if event is not None:
+            event.set()
+        return event is not None
+
+    def check_ready(self) -> None:
+        if self.problem:
+            raise self.problem
+
+    def close(self, drain_seconds: float = 0) -> None:
+        self.closed_with = drain_seconds
+        deadline = time.monotonic() + drain_seconds
+        while self.running and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for event in list(self.running.values()):
+            event.set()
+        while self.running:
+            time.sleep(0.01)
+
+
+def row(run_id: str, **fields: Any) -> dict[str, Any]:
+    """One row of the history."""
+    return {
+        "id": run_id,
+        "timestamp": "2026-01-01T00:00:00Z",
+        "kind": "code",
+        "language": "python",
+        "code": "print(1)",
+        "entry": "",
+        "archive": "",
+        "args": [],
+        "stdin": "",
+        "output": "1\n",
+        "error": "",
+        "exit_code": 0,
+        "status": "ok",
+        "signal": None,
+        "truncated": False,
+        "shortened": [],
+        "duration_ms": 1.0,
+        "cpu_ms": 1.0,
+        "memory_kb": 1000,
+        "queued_ms": 0.0,
+        **fields,
+    }
+
+
+class FakeHistory:
+    """A list of rows, newest first, that can be made to fail."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]] = ()) -> None:
+        self.rows = list(rows)
+        self.asked: dict[str, Any] = {}
+        self.problem: Exception | None = None
+
+    def add(self, request: RunRequest, result: RunResult) -> None:
+        self._fail()
+
+    def page(self, **asked: Any) -> list[dict[str, Any]]:
+        self._fail()
+        self.asked = asked
+        ids = [item["id"] for item in self.rows]
+        start = ids.index(asked["before"]) + 1 if asked["before"] in ids else 0
+        return self.rows[start : start + asked["limit"]]
+
+    def get(self, run_id: str) -> dict[str, Any] | None:
+        self._fail()
+        return next((item for item in self.rows if item["id"] == run_id), None)
+
+    def delete(self, run_id: str) -> bool:
+        self._fail()
+        before = len(self.rows)
+        self.rows = [item for item in self.rows if item["id"] != run_id]
+        return len(self.rows) < before
+
+    def clear(self) -> int:
+        self._fail()
+        count, self.rows = len(self.rows), []
+        return count
+
+    def close(self) -> None:
+        pass
+
+    def _fail(self) -> None:
+        if self.problem:
+            raise self.problem
+
+
+def web_app(settings: Settings, executor: FakeExecutor | None = None, history: FakeHistory | None = None) -> Flask:
+    """The application over fakes."""
+    return create_app(settings, executor or FakeExecutor(), history or FakeHistory())  # type: ignore[arg-type]
+
+
+@contextmanager
+def serving(settings: Settings, executor: FakeExecutor | None = None) -> Iterator[str]:
+    """The application behind the real server, in a thread of this process; its address, without a slash."""
+    executor = executor or FakeExecutor()
+    sockets = listen(settings)
+    server = Server(web_app(settings, executor), settings, sockets)
+    thread = threading.Thread(target=server.run, args=(executor,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    finally:
+        server.stop()
+        thread.join(20)
+        assert not thread.is_alive()

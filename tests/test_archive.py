@@ -1,0 +1,311 @@
+"""An archive is refused for what it is, with a name for the fault, and never unpacked on the host."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from sandbox.archive import check_archive, choose_entry
+from sandbox.errors import InvalidArchive, InvalidRequest
+from sandbox.languages import NODE, PYTHON
+from sandbox.settings import Settings
+from tests import zips
+from tests.conftest import ROOT
+
+SETTINGS = Settings(max_archive_members=20, max_archive_bytes=10_000)
+
+
+def refusal(data: bytes, settings: Settings = SETTINGS) -> str:
+    """The code under which the archive is refused."""
+    with pytest.raises(InvalidArchive) as caught:
+        check_archive(data, settings)
+    assert caught.value.message.endswith(".")
+    assert len(caught.value.message) < 300
+    return caught.value.code
+
+
+def entry_problem(names: list[str], language: object, entry: str | None) -> tuple[str, str]:
+    archive = check_archive(zips.zip_of(dict.fromkeys(names, "")), SETTINGS)
+    with pytest.raises(InvalidRequest) as caught:
+        choose_entry(archive, language, entry)  # type: ignore[arg-type]
+    return caught.value.code, caught.value.message
+
+
+# --- Accepted ---------------------------------------------------------------------------------------------
+
+
+def test_files_and_sub_folders_are_listed_in_order() -> None:
+    archive = check_archive(zips.zip_of({"main.py": "x", "pkg/": "", "pkg/é.py": "yy", "data.bin": b"\0"}), SETTINGS)
+    assert archive.names == ("main.py", "pkg/é.py", "data.bin")
+    assert archive.unpacked_bytes == 4
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_stored_and_deflated_members_are_accepted(compression: int) -> None:
+    assert check_archive(zips.zip_of({"main.py": "x" * 1000}, compression), SETTINGS).names == ("main.py",)
+
+
+def test_what_macos_adds_is_left_out() -> None:
+    archive = check_archive(
+        zips.zip_of({"main.py": "", "__MACOSX/._main.py": "", "a/.DS_Store": "", "a/b.py": ""}), SETTINGS
+    )
+    assert archive.names == ("main.py", "a/b.py")
+
+
+def test_an_archive_may_stand_behind_other_bytes() -> None:
+    assert check_archive(b"#!/bin/sh\n" + zips.zip_of({"main.py": ""}), SETTINGS).names == ("main.py",)
+
+
+def test_an_archive_inside_the_archive_is_a_file_like_any_other() -> None:
+    inner = zips.zip_of({f"{number}.py": "" for number in range(20)}, zipfile.ZIP_STORED)
+    outer = zips.zip_of({"main.py": "", "inner.zip": inner}, zipfile.ZIP_STORED)
+    assert check_archive(outer, SETTINGS).names == ("main.py", "inner.zip")
+
+
+# --- Refused ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"hello", b"\x1f\x8b" + b"\0" * 100, b"PK\5\6", b"\0" * 5000])
+def test_what_is_no_zip_is_refused(data: bytes) -> None:
+    assert refusal(data) == "not_a_zip"
+
+
+@pytest.mark.parametrize("name", zips.HOSTILE_NAMES)
+def test_a_hostile_name_is_refused(name: str) -> None:
+    assert refusal(zips.zip_of({name: "", "main.py": ""})) == "bad_member_name"
+
+
+def test_a_name_that_hides_behind_a_nul_is_refused() -> None:
+    data = zips.zip_of({"main.pyX../../x": ""}, zipfile.ZIP_STORED).replace(b"main.pyX", b"main.py\0")
+    assert refusal(data) == "bad_member_name"
+
+
+def test_a_name_in_an_unknown_encoding_is_refused() -> None:
+    data = zips.zip_of({"caf\u00e9.py": ""}, zipfile.ZIP_STORED)
+    assert refusal(zips.patched(data, "caf\u00e9.py", 8, b"\0\0", 6)) == "bad_member_name"
+
+
+def test_a_name_that_is_not_utf8_although_it_says_so_is_refused() -> None:
+    data = zips.zip_of({"caf\u00e9.py": ""}, zipfile.ZIP_STORED)
+    assert refusal(data.replace("\u00e9".encode(), b"\xe9\xe9")) == "corrupt_archive"
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK, stat.S_IFDIR])
+def test_only_plain_files_and_folders_are_accepted(kind: int) -> None:
+    assert refusal(zips.with_mode("member", kind | 0o777)) == "bad_member_type"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (zips.encrypted(), "encrypted_archive"),
+        (zips.zip_of({"main.py": "x" * 99}, zipfile.ZIP_BZIP2), "unsupported_compression"),
+        (zips.zip_of({"main.py": "x" * 99}, zipfile.ZIP_LZMA), "unsupported_compression"),
+        (zips.duplicate(), "duplicate_member"),
+        (zips.zip_of({"a": "", "a/b": ""}), "conflicting_members"),
+        (zips.zip_of({"a/b": "", "a": ""}), "conflicting_members"),
+        (zips.zip_of({"a/b/c": "", "a/b": ""}), "conflicting_members"),
+        (zips.zip_of({"a/": "", "a": ""}), "conflicting_members"),
+        (zips.overlapping(10), "corrupt_archive"),
+        (zips.zip_of({}), "empty_archive"),
+        (zips.zip_of({"folder/": ""}), "empty_archive"),
+        (zips.zip_of({"__MACOSX/x": ""}), "empty_archive"),
+        (zips.zip_of({"main.py": "x" * 99}, zipfile.ZIP_STORED)[40:], "corrupt_archive"),
+        (zips.patched(zips.zip_of({"main.py": ""}), "main.py", 42, struct.pack("<L", 1 << 30)), "corrupt_archive"),
+        (zips.patched(zips.zip_of({"main.py": ""}), "main.py", 20, struct.pack("<L", 1 << 30)), "corrupt_archive"),
+        (zips.zip_of({"main.py": ""}).replace(b"main.py", b"evil.py", 1), "corrupt_archive"),
+    ],
+)
+def test_a_faulty_archive_is_refused_by_the_name_of_its_fault(data: bytes, code: str) -> None:
+    assert refusal(data) == code
+
+
+@pytest.mark.parametrize("size", [9_999, 10_000])
+def test_what_fits_unpacked_is_accepted(size: int) -> None:
+    assert check_archive(zips.zip_of({"main.py": "x" * size}), SETTINGS).unpacked_bytes == size
+
+
+def test_what_does_not_fit_unpacked_is_refused() -> None:
+    assert refusal(zips.zip_of({"main.py": "x" * 10_001})) == "archive_too_large"
+    assert refusal(zips.zip_of({"a.py": "x" * 5_000, "b.py": "x" * 5_001})) == "archive_too_large"
+
+
+@pytest.mark.parametrize("count", [19, 20])
+def test_so_many_members_are_accepted(count: int) -> None:
+    assert len(check_archive(zips.many_entries(count), SETTINGS).names) == count
+
+
+@pytest.mark.parametrize("count", [21, 1000])
+def test_more_members_are_refused(count: int) -> None:
+    assert refusal(zips.many_entries(count)) == "too_many_members"
+
+
+def test_a_directory_of_a_hundred_thousand_entries_is_never_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = zips.many_entries(100_000)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the directory was parsed"))
+    assert refusal(data) == "too_many_members"
+
+
+def test_a_count_that_lies_does_not_help() -> None:
+    data = bytearray(zips.many_entries(1000))
+    end = data.rindex(b"PK\5\6")
+    data[end + 8 : end + 12] = struct.pack("<HH", 1, 1)
+    assert refusal(bytes(data)) == "too_many_members"
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.booleans())
+def test_arbitrary_bytes_are_accepted_or_refused_but_never_crash(data: bytes, as_directory: bool) -> None:
+    if as_directory:
+        data += struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, min(len(data), 60), max(0, len(data) - 60), 0)
+    try:
+        check_archive(data, SETTINGS)
+    except InvalidArchive:
+        return
+
+
+@hypothesis_settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_a_mutated_archive_is_accepted_or_refused_but_never_crashes(choices: st.DataObject) -> None:
+    data = bytearray(zips.zip_of({"main.py": "print(1)" * 20, "pkg/data.json": "{}", "\u00e9/": ""}))
+    for _ in range(choices.draw(st.integers(1, 8))):
+        data[choices.draw(st.integers(0, len(data) - 1))] = choices.draw(st.integers(0, 255))
+    try:
+        archive = check_archive(bytes(data), SETTINGS)
+    except InvalidArchive:
+        return
+    assert all(not name.startswith("/") and ".." not in name.split("/") for name in archive.names)
+
+
+SAFE_NAMES = st.lists(
+    st.text("abcXYZ019_-. \u00e9\u4e16", min_size=1, max_size=12).filter(lambda name: name.strip(".")),
+    min_size=1,
+    max_size=3,
+).map("/".join)
+
+
+@hypothesis_settings(max_examples=100, deadline=None)
+@given(st.dictionaries(SAFE_NAMES, st.binary(max_size=50), min_size=1, max_size=8))
+def test_ordinary_names_come_through_unchanged(files: dict[str, bytes]) -> None:
+    folders = {name.rsplit("/", depth)[0] for name in files for depth in range(1, name.count("/") + 1)}
+    files = {name: content for name, content in files.items() if name not in folders}
+    assert check_archive(zips.zip_of(files), SETTINGS).names == tuple(files)
+
+
+# --- The entry --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "language", "entry"),
+    [
+        (["main.py", "helper.py"], PYTHON, "main.py"),
+        (["app.py", "helper.py"], PYTHON, "app.py"),
+        (["only.py", "data.txt"], PYTHON, "only.py"),
+        (["deep/folder/only.py"], PYTHON, "deep/folder/only.py"),
+        (["project/main.py", "project/lib.py"], PYTHON, "project/main.py"),
+        (["index.js", "lib.js"], NODE, "index.js"),
+        (["main.js", "lib.js"], NODE, "main.js"),
+        (["only.mjs"], NODE, "only.mjs"),
+        (["main.py", "index.js"], NODE, "index.js"),
+    ],
+)
+def test_an_obvious_entry_need_not_be_named(names: list[str], language: object, entry: str) -> None:
+    archive = check_archive(zips.zip_of(dict.fromkeys(names, "")), SETTINGS)
+    assert choose_entry(archive, language, None) == entry  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("names", "language"),
+    [
+        (["main.py", "app.py"], PYTHON),
+        (["one.py", "two.py"], PYTHON),
+        (["index.js", "main.js"], NODE),
+        (["readme.txt"], PYTHON),
+        (["main.py"], NODE),
+        (["a/main.py", "b/main.py"], PYTHON),
+    ],
+)
+def test_an_entry_that_is_not_obvious_has_to_be_named(names: list[str], language: object) -> None:
+    code, _ = entry_problem(names, language, None)
+    assert code == "entry_required"
+
+
+def test_the_candidates_are_told() -> None:
+    _, message = entry_problem(["one.py", "two.py", "data.txt"], PYTHON, None)
+    assert "'one.py', 'two.py'" in message
+    assert "data.txt" not in message
+
+
+@pytest.mark.parametrize(
+    ("main", "entry"),
+    [
+        ("lib/start.js", "lib/start.js"),
+        ("./lib/start.js", "lib/start.js"),
+        ("lib/start", "lib/start.js"),
+        ("lib", "lib/index.js"),
+        ("lib/", "lib/index.js"),
+        ("missing.js", "index.js"),
+        ("../../etc/passwd", "index.js"),
+    ],
+)
+def test_package_json_names_the_entry(main: str, entry: str) -> None:
+    names = ["lib/start.js", "lib/index.js", "index.js"]
+    data = zips.zip_of(dict.fromkeys(names, "") | {"package.json": f'{{"main": "{main}"}}'})
+    assert choose_entry(check_archive(data, SETTINGS), NODE, None) == entry
+
+
+@pytest.mark.parametrize("manifest", ["", "{", "[]", '{"main": 1}', "[" * 5000, "null", '"x"', "\xff", '{"name": "x"}'])
+def test_a_strange_package_json_is_no_hint(manifest: str) -> None:
+    archive = check_archive(zips.zip_of({"package.json": manifest, "index.js": ""}), SETTINGS)
+    assert choose_entry(archive, NODE, None) == "index.js"
+
+
+def test_a_package_json_that_is_a_bomb_is_not_inflated() -> None:
+    settings = Settings(max_archive_bytes=32 << 20)
+    archive = check_archive(zips.zip_of({"package.json": " " * (30 << 20), "index.js": ""}), settings)
+    assert choose_entry(archive, NODE, None) == "index.js"
+
+
+@pytest.mark.parametrize("entry", ["main.py", "./main.py", " main.py "])
+def test_an_entry_may_be_named(entry: str) -> None:
+    archive = check_archive(zips.zip_of({"main.py": "", "app.py": ""}), SETTINGS)
+    assert choose_entry(archive, PYTHON, entry) == "main.py"
+
+
+def test_an_entry_that_looks_like_an_option_is_just_a_name() -> None:
+    archive = check_archive(zips.zip_of({"-cprint(42).py": ""}), SETTINGS)
+    assert PYTHON.command(choose_entry(archive, PYTHON, "-cprint(42).py"))[1] == "/app/-cprint(42).py"
+
+
+@pytest.mark.parametrize("entry", ["man.py", "../main.py", "/app/main.py", "x" * 100_000, "\0"])
+def test_an_entry_that_is_not_there_is_refused(entry: str) -> None:
+    code, message = entry_problem(["main.py"], PYTHON, entry)
+    assert code == "entry_not_found"
+    assert len(message) < 300
+
+
+def test_a_misspelt_entry_is_told_what_was_meant() -> None:
+    assert "Did you mean 'main.py'" in entry_problem(["main.py"], PYTHON, "man.py")[1]
+
+
+@pytest.mark.parametrize(("entry", "language"), [("data.txt", PYTHON), ("main.py", NODE)])
+def test_an_entry_of_another_language_is_refused(entry: str, language: object) -> None:
+    assert entry_problem(["main.py", "data.txt"], language, entry)[0] == "bad_entry"
+
+
+@pytest.fixture(params=["ziptest", "ziptest_node"])
+def sample(request: pytest.FixtureRequest) -> Iterator[str]:
+    yield request.param
+
+
+def test_the_samples_have_an_obvious_entry(sample: str) -> None:
+    archive = check_archive(zips.zip_folder(ROOT / "sample_data" / sample), Settings())
+    language, entry = (PYTHON, "main.py") if sample == "ziptest" else (NODE, "lib/start.js")
+    assert choose_entry(archive, language, None) == entry

@@ -1,0 +1,317 @@
+"""The engine module: what it says when something is missing, and that its names follow the sources."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import socket
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from sandbox import doctor, engine
+from sandbox.errors import EngineError, EngineUnavailable, ImageMissing
+from sandbox.settings import Settings, load
+from tests.conftest import docker
+
+# --- Names ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "one.py").write_text("1")
+    (tmp_path / "deep" / "two.py").write_text("2")
+    return tmp_path
+
+
+def test_hash_is_twelve_hex_digits_and_repeatable(folder: Path) -> None:
+    assert engine.folder_hash(folder) == engine.folder_hash(folder)
+    assert len(engine.folder_hash(folder)) == len(bytes.fromhex(engine.folder_hash(folder))) * 2 == 12
+
+
+def test_hash_changes_with_content(folder: Path) -> None:
+    before = engine.folder_hash(folder)
+    (folder / "one.py").write_text("!")
+    assert engine.folder_hash(folder) != before
+
+
+def test_hash_changes_with_names(folder: Path) -> None:
+    before = engine.folder_hash(folder)
+    (folder / "one.py").rename(folder / "renamed.py")
+    assert engine.folder_hash(folder) != before
+
+
+def test_hash_tells_content_moved_between_files(folder: Path) -> None:
+    before = engine.folder_hash(folder)
+    (folder / "one.py").write_text("12")
+    (folder / "deep" / "two.py").write_text("")
+    assert engine.folder_hash(folder) != before
+
+
+def test_hash_ignores_byte_code(folder: Path) -> None:
+    before = engine.folder_hash(folder)
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "one.cpython-311.pyc").write_bytes(b"compiled")
+    (folder / "stray.pyc").write_bytes(b"compiled")
+    assert engine.folder_hash(folder) == before
+
+
+def test_default_image_is_named_after_the_guest_folder(settings: Settings) -> None:
+    assert engine.image_for(settings) == f"safe-code-executor/sandbox:{engine.folder_hash(engine.GUEST)}"
+
+
+def test_a_named_image_is_taken_as_it_is() -> None:
+    assert engine.image_for(load(image="mine:1")) == "mine:1"
+
+
+def test_bases_of_the_recipe_are_the_defaults_of_the_dockerfile() -> None:
+    lines = (engine.GUEST / "Dockerfile").read_text().splitlines()
+    defaults = dict(line.removeprefix("ARG ").split("=", 1) for line in lines if line.startswith("ARG "))
+    assert defaults == engine.pulled_bases()
+
+
+# --- Is it ready? -----------------------------------------------------------------------------------------
+
+
+def test_check_passes_on_the_real_engine(real_engine: None, settings: Settings) -> None:
+    engine.check(settings)
+    assert engine.image_id(settings)
+    assert engine.has_image(settings, engine.default_image())
+
+
+def test_missing_client_is_named_with_the_way_to_get_one() -> None:
+    with pytest.raises(EngineUnavailable, match=r"`no-such-client` is not installed.*make engine.*SCE_DOCKER"):
+        engine.check(load(docker="no-such-client"))
+
+
+def test_client_that_is_no_program_is_told_from_a_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "client").write_text("not a program")
+    with pytest.raises(EngineUnavailable, match=r"`client` cannot be run") as caught:
+        engine.check(load(docker=str(tmp_path / "client")))
+    assert str(tmp_path) not in caught.value.message
+
+
+def test_dead_engine_is_said_to_be_dead(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    with pytest.raises(EngineUnavailable, match=r"does not answer\. Start Docker, or type `make engine`") as caught:
+        engine.check(settings)
+    assert "nonexistent" not in caught.value.message
+
+
+def test_engine_that_hangs_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{mute.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(EngineUnavailable, match="did not answer within 1 seconds"):
+            engine.ask(settings, "version", timeout_seconds=1)
+    assert time.monotonic() - started < 3
+
+
+def test_socket_without_permission_names_the_group(tmp_path: Path) -> None:
+    client = tmp_path / "docker"
+    words = "Got permission denied while trying to connect to the Docker daemon socket"
+    client.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
+    client.chmod(0o755)
+    with pytest.raises(EngineUnavailable, match="usermod -aG docker"):
+        engine.check(load(docker=str(client)))
+
+
+def test_missing_image_of_ours_names_the_command_that_builds_it(
+    real_engine: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.setattr(engine, "GUEST", folder)
+    with pytest.raises(ImageMissing, match="make image"):
+        engine.check(settings)
+
+
+def test_missing_image_of_the_user_is_theirs_to_build(real_engine: None) -> None:
+    settings = load(image="safe-code-executor/none-of-that-name:1")
+    with pytest.raises(ImageMissing, match="named by SCE_IMAGE"):
+        engine.check(settings)
+    with pytest.raises(ImageMissing, match="named by SCE_IMAGE"):
+        engine.build_image(settings)
+
+
+def test_image_that_exists_is_not_built_again(real_engine: None, settings: Settings) -> None:
+    said: list[str] = []
+    before = engine.image_id(settings)
+    engine.build_image(settings, said.append)
+    assert (engine.image_id(settings), said) == (before, [])
+
+
+def test_a_build_that_fails_shows_the_end_of_its_output(real_engine: None, settings: Settings, folder: Path) -> None:
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY no-such-file /\n")
+    said: list[str] = []
+    with pytest.raises(EngineError, match="could not be built"):
+        engine.build([settings.docker, "build", "--force-rm", str(folder)], settings, said.append)
+    assert any("no-such-file" in line for line in said)
+
+
+# --- podman -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "expected"),
+    [
+        ("podman", "", True),
+        ("podman-remote", "", True),
+        ("docker", "podman version 4.3.1", True),  # the package podman-docker
+        ("docker", "Docker version 28.2.2, build e6534b4", False),
+    ],
+)
+def test_podman_is_known_by_its_name_or_its_word(tmp_path: Path, name: str, version: str, expected: bool) -> None:
+    client = tmp_path / name
+    client.write_text(f"#!/bin/sh\necho '{version}'\n")
+    client.chmod(0o755)
+    assert engine.is_podman(load(docker=str(client))) is expected
+
+
+def test_a_missing_client_is_not_podman() -> None:
+    assert not engine.is_podman(load(docker="no-such-client"))
+
+
+# --- Pulling ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def registry(name: str) -> Iterator[str]:
+    """A registry on loopback that offers one image with one file; its full name."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        member = tarfile.TarInfo("hello")
+        member.size = 5
+        tar.addfile(member, io.BytesIO(b"hello"))
+    layer = gzip.compress(archive.getvalue(), mtime=0)
+    diff_id = digest(archive.getvalue())
+    system = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    config = json.dumps({**system, "config": {}, "history": [{"created_by": name}]}).encode()
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    part = "application/vnd.docker.{}"
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": kind,
+            "config": {
+                "mediaType": part.format("container.image.v1+json"), "size": len(config), "digest": digest(config)
+            },
+            "layers": [
+                {"mediaType": part.format("image.rootfs.diff.tar.gzip"), "size": len(layer), "digest": digest(layer)}
+            ],
+        }
+    ).encode()  # fmt: skip
+    answers = {
+        "/v2/": (b"{}", "application/json"),
+        f"/v2/{name}/manifests/1": (manifest, kind),
+        f"/v2/{name}/manifests/{digest(manifest)}": (manifest, kind),
+        f"/v2/{name}/blobs/{digest(config)}": (config, "application/octet-stream"),
+        f"/v2/{name}/blobs/{digest(layer)}": (layer, "application/octet-stream"),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body, content_type = answers.get(self.path, (b"{}", ""))
+            self.send_response(200 if content_type else 404)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Docker-Content-Digest", digest(body))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}/{name}:1"
+        server.shutdown()
+
+
+def digest(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def test_a_missing_base_is_pulled(real_engine: None, settings: Settings) -> None:
+    said: list[str] = []
+    with registry("sce-test-pull") as image:
+        try:
+            assert engine.pull_missing(settings, [image], said.append)
+            assert engine.has_image(settings, image)
+            assert engine.pull_missing(settings, [image], said.append)
+        finally:
+            docker("rmi", image, check=False)
+    assert len(said) == 1, "the second time it was there already"
+
+
+def test_a_registry_that_refuses_is_given_up_at_once(real_engine: None, settings: Settings) -> None:
+    said: list[str] = []
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        assert not engine.pull(settings, f"127.0.0.1:{closed.getsockname()[1]}/none:1", said.append)
+    assert said[-1].startswith("cannot be pulled: ")
+
+
+def test_a_registry_that_is_silent_is_given_up_in_time(
+    real_engine: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "FIRST_SIGN_SECONDS", 1.0)
+    said: list[str] = []
+    started = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        assert not engine.pull(settings, f"127.0.0.1:{mute.getsockname()[1]}/none:1", said.append)
+    assert time.monotonic() - started < 5
+
+
+def test_no_image_and_no_way_to_pull_says_what_to_type(
+    real_engine: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    (folder / "bases.json").write_text('{"pulled": {"PYTHON_BASE": "127.0.0.1:1/none:1"}}')
+    monkeypatch.setattr(engine, "GUEST", folder)
+    with pytest.raises(ImageMissing, match="make image"):
+        engine.build_image(settings, lambda line: None)
+
+
+# --- The doctor -------------------------------------------------------------------------------------------
+
+
+def test_doctor_finds_every_limit_in_place(real_engine: None, settings: Settings) -> None:
+    found = {finding.what: finding for finding in doctor.examine(settings)}
+    assert not [finding for finding in found.values() if finding.advice and finding.fatal]
+    assert {"client", "engine", "image", "memory limit", "process limit", "CPU limit", "seccomp"} <= set(found)
+    assert found["memory limit"].found == "holds"
+
+
+def test_doctor_reports_limits_that_are_ignored(settings: Settings) -> None:
+    unlimited = {"memory": "9223372036854771712", "swap": "9223372036854771712", "pids": "max", "cpu": "-1"}
+    seen = {**unlimited, "seccomp": "0", "capabilities": "000001ffffffffff"}
+    findings = list(doctor.judge(seen, settings.limits))
+    assert [finding.what for finding in findings if not finding.advice] == []
+    assert [finding.what for finding in findings if not finding.fatal] == ["swap limit"]
+
+
+def test_doctor_stops_at_an_engine_that_is_not_there(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    *_, last = doctor.examine(settings)
+    assert (last.what, last.fatal) == ("engine", True)
+    assert "make engine" in last.advice
+
+
+def test_doctor_exits_with_one_when_programs_cannot_be_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(os.environ, "SCE_DOCKER", "no-such-client")
+    assert engine.main() == 1
+    assert "`no-such-client` is not installed" in capsys.readouterr().out

@@ -1,0 +1,216 @@
+"""Engines and servers that come and go, as real processes. The engine here is the tests' own, beside the usual one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+from sandbox import engine
+from sandbox.settings import load
+from tests.conftest import Server, containers, docker, eventually, serve
+
+START_SECONDS = 60
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+CONTAINERD_CONFIG = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+
+
+class OwnEngine:
+    """A `dockerd` and a `containerd` that share nothing with others on this machine, below one short path."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.host = f"unix://{root}/docker.sock"
+        self.address = f"{root}/containerd.sock"
+        (root / "containerd.toml").write_text(CONTAINERD_CONFIG)
+        self._containerd = self._spawn(
+            ["containerd", "--config", f"{root}/containerd.toml", "--address", self.address]
+            + ["--root", f"{root}/containerd", "--state", f"{root}/containerd-state"]
+        )
+        assert eventually(lambda: Path(self.address).exists(), START_SECONDS), self._log()
+        self._dockerd: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._dockerd = self._spawn(
+            ["dockerd", "--host", self.host, "--containerd", self.address, "--pidfile", f"{self.root}/docker.pid"]
+            + ["--data-root", f"{self.root}/data", "--exec-root", f"{self.root}/exec"]
+            + ["--bridge", "none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
+        )
+        assert eventually(self.answers, START_SECONDS), self._log()
+
+    def end(self, how: signal.Signals) -> None:
+        """End `dockerd` and wait until it is gone."""
+        assert self._dockerd
+        self._dockerd.send_signal(how)
+        self._dockerd.wait(START_SECONDS)
+        self._dockerd = None
+
+    def answers(self) -> bool:
+        assert self._dockerd
+        assert self._dockerd.poll() is None, self._log()
+        question = ["docker", "--host", self.host, "version", "--format", "{{.Server.Version}}"]
+        return subprocess.run(question, capture_output=True, timeout=START_SECONDS, check=False).returncode == 0
+
+    def load(self, image: str) -> None:
+        with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as save:
+            subprocess.run(["docker", "--host", self.host, "load"], stdin=save.stdout, capture_output=True, check=True)
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            if self._dockerd:
+                self.end(signal.SIGTERM)
+        self._containerd.terminate()
+        self._containerd.wait(START_SECONDS)
+        for pid in self.left_behind():
+            os.kill(pid, signal.SIGKILL)
+        for mount in reversed(self._mounts()):
+            subprocess.run(["umount", "--lazy", mount], check=False)
+
+    def left_behind(self) -> list[int]:
+        """Processes that still serve containers of this engine."""
+        return [pid for pid in all_pids() if b"containerd-shim" in (line := command_line(pid)) and self._is_ours(line)]
+
+    def _is_ours(self, line: bytes) -> bool:
+        return self.address.encode() in line
+
+    def _mounts(self) -> list[str]:
+        points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+        return [point for point in points if point.startswith(f"{self.root}/")]
+
+    def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"PATH": f"{os.environ['PATH']}:{SBIN}"}
+        with (self.root / "log").open("ab") as log:
+            return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+
+    def _log(self) -> str:
+        return (self.root / "log").read_text()[-3000:]
+
+
+def all_pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def command_line(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+@pytest.fixture(scope="module")
+def started_engine(real_engine: None) -> Iterator[OwnEngine]:
+    missing = [
+        name for name in ("dockerd", "containerd") if not shutil.which(name, path=f"{os.environ['PATH']}:{SBIN}")
+    ]
+    if os.geteuid() or missing:
+        pytest.fail(
+            "These tests start and stop a Docker engine of their own, which takes root and `dockerd` and "
+            f"`containerd` on this machine (missing: {', '.join(missing) or 'root'}).",
+            pytrace=False,
+        )
+    # A path of our own choosing, because a socket's may not be longer than 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="sce-") as root:
+        own = OwnEngine(Path(root))
+        try:
+            own.start()
+            own.load(engine.image_for(load(data_dir=Path(root))))
+            yield own
+        finally:
+            own.close()
+
+
+@pytest.fixture
+def own_engine(started_engine: OwnEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnEngine]:
+    """The tests' own engine, which every docker client started from here now talks to."""
+    monkeypatch.setenv("DOCKER_HOST", started_engine.host)
+    yield started_engine
+    assert docker("ps", "--all", "--quiet") == ""
+    assert eventually(lambda: not started_engine.left_behind()), "a container's process outlived the engine"
+
+
+def post(server: Server, code: str = "print('hello')", seconds: float = 60) -> requests.Response:
+    return requests.post(f"{server.url}/run", json={"code": code, "language": "python"}, timeout=seconds)
+
+
+def timed_post(server: Server) -> tuple[requests.Response, float]:
+    started = time.monotonic()
+    answer = post(server)
+    return answer, time.monotonic() - started
+
+
+def warm(server: Server, count: int) -> set[str]:
+    """The names of the waiting containers, once there are so many."""
+    assert eventually(lambda: len(containers(server.data_dir)) == count, START_SECONDS), server.log.read_text()
+    return set(containers(server.data_dir))
+
+
+# --- The engine goes and comes back -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_server_survives_its_engine(own_engine: OwnEngine, tmp_path: Path, how: signal.Signals) -> None:
+    with serve(tmp_path, pool_python=2, pool_node=1) as server:
+        parked = warm(server, 3)
+        assert post(server).json()["output"] == "hello\n"
+        own_engine.end(how)
+        try:
+            for _ in range(3):
+                answer, seconds = timed_post(server)
+                assert (answer.status_code, answer.json()["code"]) == (503, "engine_unavailable")
+                assert "engine" in answer.json()["error"]
+                assert seconds < 5
+            assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
+            assert requests.get(f"{server.url}/readyz", timeout=10).status_code == 503
+        finally:
+            own_engine.start()
+        assert post(server).json()["output"] == "hello\n", "it did not recover at once"
+        assert not warm(server, 3) & parked, "containers from before the restart are still waiting"
+        assert post(server).json()["output"] == "hello\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_whose_engine_dies_is_answered(own_engine: OwnEngine, tmp_path: Path, how: signal.Signals) -> None:
+    with serve(tmp_path, pool_python=0, pool_node=0, timeout_seconds=60) as server, ThreadPoolExecutor(1) as client:
+        answer = client.submit(post, server, "import time; time.sleep(50)")
+        warm(server, 1)
+        time.sleep(1)
+        own_engine.end(how)
+        try:
+            assert answer.result(5).status_code == 503
+            assert answer.result().json()["code"] == "container_lost"
+        finally:
+            own_engine.start()
+        assert eventually(lambda: containers(tmp_path) == [], 30)
+        assert post(server).json()["output"] == "hello\n"
+
+
+# --- The server goes --------------------------------------------------------------------------------------
+
+
+def test_sigterm_with_a_full_queue_answers_everybody(real_engine: None, tmp_path: Path) -> None:
+    with (
+        serve(tmp_path, pool_python=1, pool_node=0, max_concurrent_runs=1, queue_size=4) as server,
+        ThreadPoolExecutor(6) as clients,
+    ):
+        running = clients.submit(post, server, "import time; time.sleep(4); print('finished')")
+        time.sleep(0.5)
+        queued: list[Future[requests.Response]] = [clients.submit(post, server) for _ in range(4)]
+        time.sleep(0.5)
+        assert post(server).json()["code"] == "busy", "the queue was not full"
+        asked = time.monotonic()
+        server.process.terminate()
+        for future in queued:
+            assert (future.result(5).status_code, future.result().json()["code"]) == (503, "busy")
+        assert time.monotonic() - asked < 2, "those who waited were kept waiting"
+        assert running.result(30).json()["output"] == "finished\n"
+        assert server.process.wait(30) == 0
+        assert containers(tmp_path) == []

@@ -1,0 +1,243 @@
+"""The history: newest first, bounded, whole again on request, and never in the way."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandbox.history import SHORT_CHARACTERS, History, HistoryError
+from sandbox.models import Archive, RunRequest, RunResult, Status
+
+
+def result(run_id: str, **fields: object) -> RunResult:
+    values: dict[str, object] = {
+        "id": run_id,
+        "language": "python",
+        "status": Status.OK,
+        "output": "",
+        "error": "",
+        "exit_code": 0,
+    }
+    return RunResult(**(values | fields))  # type: ignore[arg-type]
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'history.db'}"
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    store = History(url(tmp_path), limit=100)
+    yield store
+    store.close()
+
+
+def ids(history: History, **filters: object) -> list[str]:
+    return [row["id"] for row in history.page(**filters)]  # type: ignore[arg-type]
+
+
+def fill(history: History, count: int, **fields: object) -> None:
+    for number in range(count):
+        history.add(RunRequest("python", f"print({number})"), result(f"{number:04d}", **fields))
+
+
+def test_a_run_comes_back_as_it_was(history: History) -> None:
+    request = RunRequest("node", "console.log('<b>é🎉</b>')\n", args=("-x", ""), stdin="in\r\nput")
+    history.add(
+        request,
+        result(
+            "a",
+            language="node",
+            status=Status.ERROR,
+            output="<script>\n",
+            error="Error: é",
+            exit_code=139,
+            signal="SIGSEGV",
+            truncated=True,
+            duration_ms=12.5,
+            cpu_ms=3.25,
+            memory_kb=4096,
+            queued_ms=0.5,
+        ),
+    )
+    row = history.get("a")
+    assert row is not None
+    assert row.pop("timestamp").endswith("Z")
+    assert row == {
+        "id": "a",
+        "kind": "code",
+        "language": "node",
+        "code": request.code,
+        "entry": "",
+        "archive": "",
+        "args": ["-x", ""],
+        "stdin": "in\r\nput",
+        "output": "<script>\n",
+        "error": "Error: é",
+        "exit_code": 139,
+        "status": "error",
+        "signal": "SIGSEGV",
+        "truncated": True,
+        "shortened": [],
+        "duration_ms": 12.5,
+        "cpu_ms": 3.25,
+        "memory_kb": 4096,
+        "queued_ms": 0.5,
+    }
+
+
+def test_an_archive_is_remembered_by_name_and_entry(history: History) -> None:
+    archive = Archive(b"PK", ("main.py",), 10, name="project.zip")
+    history.add(RunRequest("python", archive=archive, entry="main.py"), result("a"))
+    row = history.get("a")
+    assert row is not None
+    assert (row["kind"], row["archive"], row["entry"], row["code"]) == ("zip", "project.zip", "main.py", "")
+
+
+def test_the_newest_run_comes_first(history: History) -> None:
+    fill(history, 3)
+    assert ids(history) == ["0002", "0001", "0000"]
+
+
+def test_pages_follow_each_other_without_gap_or_overlap(history: History) -> None:
+    fill(history, 25)
+    seen: list[str] = []
+    before = None
+    while page := ids(history, limit=10, before=before):
+        seen += page
+        before = page[-1]
+        history.add(RunRequest("python", "new"), result(f"new{len(seen)}"))
+    assert seen == [f"{number:04d}" for number in reversed(range(25))]
+
+
+def test_nothing_comes_before_an_unknown_run(history: History) -> None:
+    fill(history, 3)
+    assert ids(history, before="unknown") == []
+
+
+@pytest.mark.parametrize(("length", "shortened"), [(1999, []), (2000, []), (2001, ["output"])])
+def test_a_listing_cuts_long_fields_and_says_so(history: History, length: int, shortened: list[str]) -> None:
+    history.add(RunRequest("python", "x"), result("a", output="é" * length))
+    (row,) = history.page()
+    assert (len(row["output"]), row["shortened"]) == (min(length, SHORT_CHARACTERS), shortened)
+    whole = history.get("a")
+    assert whole is not None
+    assert (len(whole["output"]), whole["shortened"]) == (length, [])
+
+
+def test_text_is_found_in_code_output_and_error_in_any_case(history: History) -> None:
+    history.add(RunRequest("python", "print('Needle')"), result("code"))
+    history.add(RunRequest("python", "x"), result("output", output="needle"))
+    history.add(RunRequest("python", "x"), result("error", error="NEEDLE"))
+    history.add(RunRequest("python", "x"), result("other"))
+    assert ids(history, text="needle") == ["error", "output", "code"]
+
+
+@pytest.mark.parametrize("text", ["%", "_", "\\", "'", "a%b"])
+def test_wildcards_are_ordinary_characters_in_a_search(history: History, text: str) -> None:
+    history.add(RunRequest("python", "x = 1"), result("without"))
+    history.add(RunRequest("python", f"x = {text} y"), result("with"))
+    assert ids(history, text=text) == ["with"]
+
+
+def test_filters_combine(history: History) -> None:
+    history.add(RunRequest("python", "x"), result("a", status=Status.TIMEOUT))
+    history.add(RunRequest("node", "x"), result("b", language="node", status=Status.TIMEOUT))
+    history.add(RunRequest("node", "x"), result("c", language="node"))
+    assert ids(history, language="node") == ["c", "b"]
+    assert ids(history, language="node", status="timeout") == ["b"]
+
+
+@pytest.mark.parametrize("count", [9, 10, 11, 200])
+def test_only_the_newest_are_kept(tmp_path: Path, count: int) -> None:
+    history = History(url(tmp_path), limit=10)
+    fill(history, count)
+    assert ids(history, limit=1000) == [f"{number:04d}" for number in reversed(range(max(0, count - 10), count))]
+    with sqlite3.connect(tmp_path / "history.db") as connection:
+        (stored,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+    connection.close()
+    assert stored <= 12
+    history.close()
+
+
+def test_a_limit_of_zero_stores_nothing(tmp_path: Path) -> None:
+    history = History(url(tmp_path), limit=0)
+    fill(history, 1)
+    assert ids(history) == []
+    history.close()
+
+
+def test_it_survives_a_restart(tmp_path: Path) -> None:
+    first = History(url(tmp_path), limit=10)
+    fill(first, 2)
+    first.close()
+    second = History(url(tmp_path), limit=10)
+    assert ids(second) == ["0001", "0000"]
+    second.close()
+
+
+def test_runs_can_be_forgotten_one_by_one_and_all_at_once(history: History) -> None:
+    fill(history, 3)
+    assert history.delete("0001")
+    assert not history.delete("0001")
+    assert history.get("0001") is None
+    assert history.clear() == 2
+    assert ids(history) == []
+
+
+def test_a_forgotten_run_does_not_disturb_paging(history: History) -> None:
+    fill(history, 2)
+    history.delete("0001")
+    history.add(RunRequest("python", "x"), result("next"))
+    assert ids(history, before="next") == ["0000"]
+
+
+def test_many_threads_may_write_at_once(history: History) -> None:
+    def write(thread: int) -> None:
+        for number in range(10):
+            history.add(RunRequest("python", "x"), result(f"{thread}-{number}"))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(ids(history, limit=100))) == 80
+
+
+def test_a_damaged_file_is_an_error_with_a_sentence_and_is_left_alone(tmp_path: Path) -> None:
+    damaged = b"this is no database, and somebody may still want it" * 100
+    (tmp_path / "history.db").write_bytes(damaged)
+    history = History(url(tmp_path), limit=10)
+    for use in (history.page, history.clear, lambda: history.get("a"), lambda: fill(history, 1)):
+        with pytest.raises(HistoryError, match="still works"):
+            use()
+    assert (tmp_path / "history.db").read_bytes() == damaged
+
+
+def test_a_file_that_another_process_keeps_locked_is_an_error(history: History, tmp_path: Path) -> None:
+    fill(history, 1)
+    other = sqlite3.connect(tmp_path / "history.db")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(HistoryError):
+        fill(history, 1)
+    assert ids(history) == ["0000"]
+    other.close()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(st.characters(codec=None)))
+def test_any_text_can_be_stored_and_comes_back(text: str) -> None:
+    history = History("sqlite://", limit=10)
+    history.add(RunRequest("python", text), result("a", output=text))
+    row = history.get("a")
+    assert row is not None
+    expected = text.replace("\0", "␀").encode(errors="replace").decode()
+    assert (row["code"], row["output"]) == (expected, expected)
+    history.close()

@@ -1,0 +1,65 @@
+"""A language is a row; names are found however they are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.errors import InvalidRequest
+from sandbox.languages import LANGUAGES, NODE, PYTHON, can_be_parked, resolve
+
+
+@pytest.mark.parametrize("name", ["python", "py", "python3", "Python", "PY", " python "])
+def test_python_goes_by_many_names(name: str) -> None:
+    assert resolve(name) is PYTHON
+
+
+@pytest.mark.parametrize("name", ["node", "js", "javascript", "nodejs", "Node", "JavaScript"])
+def test_node_goes_by_many_names(name: str) -> None:
+    assert resolve(name) is NODE
+
+
+@pytest.mark.parametrize("name", ["", "ruby", "python2", "bash", "../python", "py\0"])
+def test_an_unknown_language_is_told_the_known_ones(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="javascript, js, node, nodejs, py, python, python3") as caught:
+        resolve(name)
+    assert caught.value.code == "unsupported_language"
+
+
+def test_a_very_long_name_is_not_repeated_whole() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        resolve("x" * 100_000)
+    assert len(caught.value.message) < 200
+
+
+def test_no_alias_means_two_languages() -> None:
+    names = [name for language in LANGUAGES.values() for name in (language.name, *language.aliases)]
+    assert len(names) == len(set(names))
+
+
+def test_an_entry_is_never_taken_for_an_option() -> None:
+    assert PYTHON.command("-cprint(42)") == ["python3", "/app/-cprint(42)"]
+    assert NODE.command("--eval=1.js", ("-p",)) == ["node", "/app/--eval=1.js", "-p"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "# -*- coding: latin-1 -*-\nprint(1)",
+        "#!/usr/bin/env python\n# vim: set fileencoding=utf-8 :\nprint(1)",
+        "\t# coding=utf-8",
+        "\ufeff# coding: utf-8",
+        "# coding: latin-1\r\nprint(1)",
+        "x = 1 # coding: latin-1",
+    ],
+)
+def test_a_source_that_may_declare_an_encoding_gets_its_own_interpreter(code: str) -> None:
+    assert not can_be_parked(PYTHON, code)
+
+
+@pytest.mark.parametrize("code", ["print(1)", "\n\n# coding: latin-1\n", "coding = 1", "# a comment\nprint(1)"])
+def test_other_sources_take_a_waiting_interpreter(code: str) -> None:
+    assert can_be_parked(PYTHON, code)
+
+
+def test_node_has_no_such_declaration() -> None:
+    assert can_be_parked(NODE, "// coding: latin-1")

@@ -1,0 +1,366 @@
+"""From a fresh clone to a server: the make targets, the scripts below them, and the server's own image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from sandbox import engine
+from sandbox.settings import Settings, load
+from scripts import browser, image
+from scripts import engine as engine_script
+from scripts.steps import Failed, Step
+from tests.conftest import ROOT, docker, eventually, free_port
+
+PYTHON = str(ROOT / ".venv/bin/python")
+
+
+def run(*command: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A finished command; stdout and stderr together."""
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, text=True, timeout=100,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    """A shell script in a folder that a test puts on PATH."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+# --- make -------------------------------------------------------------------------------------------------
+
+
+def test_make_alone_lists_every_target() -> None:
+    listed = {line.split()[1] for line in run("make").stdout.splitlines() if line.startswith("make ")}
+    assert {"help", "run", "test", "lint", "engine", "image", "doctor", "bench", "clean"} <= listed
+
+
+@pytest.mark.parametrize(
+    ("target", "order"),
+    [
+        ("run", ["scripts/venv requirements.txt", "scripts.engine start", "scripts.image", "app.py"]),
+        (
+            "test",
+            ["scripts.engine start", "scripts.image", "requirements-dev.txt", "browser", "ruff", "mypy", "pytest"],
+        ),
+    ],
+)
+def test_make_prepares_before_it_starts(target: str, order: list[str]) -> None:
+    plan = run("make", "--dry-run", target).stdout
+    places = [plan.index(step) for step in order]
+    assert places == sorted(places)
+
+
+def test_ci_runs_exactly_make_test() -> None:
+    commands = (ROOT / ".ci/run").read_text().splitlines()
+    assert commands[-1] == "make test"
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_preparing_what_is_prepared_is_quick_and_changes_nothing(real_engine: None, settings: Settings) -> None:
+    run("make", "image")
+    before = (engine.image_id(settings), docker("info", "--format", "{{.ID}}"))
+    started = time.monotonic()
+    again = run("make", "image")
+    assert again.returncode == 0
+    assert "Container engine … " in again.stdout and "Sandbox image … " in again.stdout
+    assert again.stdout.count("ready (") == 2
+    assert time.monotonic() - started < 10
+    assert (engine.image_id(settings), docker("info", "--format", "{{.ID}}")) == before
+
+
+# --- Python -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with the scripts and without requirements."""
+    (tmp_path / "scripts").mkdir()
+    for name in ("venv", "apt-install"):
+        shutil.copy2(ROOT / "scripts" / name, tmp_path / "scripts" / name)
+    (tmp_path / "requirements.txt").write_text("# nothing\n")
+    return tmp_path
+
+
+def test_venv_is_made_once_and_made_again_when_it_is_broken(clone: Path) -> None:
+    first = run("scripts/venv", cwd=clone)
+    assert (first.returncode, first.stdout.count("==>")) == (0, 3), first.stdout
+    assert (run("scripts/venv", cwd=clone).stdout) == ""
+    (clone / ".venv/bin/python").unlink()
+    assert "==> Python environment ready" in run("scripts/venv", cwd=clone).stdout
+    assert run(".venv/bin/python", "-c", "print(42)", cwd=clone).stdout == "42\n"
+
+
+def test_changed_requirements_are_installed(clone: Path) -> None:
+    run("scripts/venv", cwd=clone)
+    (clone / "requirements.txt").write_text("# changed\n")
+    assert "packages of requirements.txt … installed" in run("scripts/venv", cwd=clone).stdout
+
+
+def test_a_folder_called_venv_that_is_none_is_left_alone(clone: Path) -> None:
+    (clone / ".venv").mkdir()
+    (clone / ".venv/precious").write_text("mine")
+    done = run("scripts/venv", cwd=clone)
+    assert (done.returncode, (clone / ".venv/precious").read_text()) == (1, "mine")
+    assert "no virtual environment" in done.stdout
+
+
+def test_an_old_python_is_told_what_is_needed(clone: Path) -> None:
+    tools = clone / "tools"
+    for name in ("python3", "python3.11", "python3.12", "python3.13", "python3.14"):
+        program(tools, name, 'case $1 in --version) echo "Python 3.10.12";; *) exit 1;; esac')
+    program(tools, "id", "echo 1000")
+    program(tools, "apt-get", "exit 1")
+    done = run("scripts/venv", cwd=clone, PATH=f"{tools}:{os.environ['PATH']}")
+    assert done.returncode == 1
+    assert "Python 3.11 or newer is needed; this machine has 3.10.12." in done.stdout
+
+
+# --- Packages ---------------------------------------------------------------------------------------------
+
+
+def test_apt_is_not_asked_for_what_is_there(clone: Path) -> None:
+    program(clone / "tools", "apt-get", "echo called >&2; exit 1")
+    done = run("scripts/apt-install", "sh", "dash", cwd=clone, PATH=f"{clone}/tools:{os.environ['PATH']}")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_without_root_apt_is_left_to_the_user(clone: Path) -> None:
+    program(clone / "tools", "id", "echo 1000")
+    program(clone / "tools", "apt-get", "echo called >&2")
+    done = run(
+        "scripts/apt-install", "no-such-program", "a", "b", cwd=clone, PATH=f"{clone}/tools:{os.environ['PATH']}"
+    )
+    assert done.returncode == 1
+    assert "Type: sudo apt-get update && sudo apt-get install a b" in done.stdout
+
+
+def test_stale_package_lists_are_updated_once(clone: Path) -> None:
+    tools = clone / "tools"
+    program(tools, "id", "echo 0")
+    program(
+        tools,
+        "apt-get",
+        f'echo "$1" >> {clone}/calls; [ "$1" = update ] || [ -e {clone}/fresh ] && touch {clone}/fresh',
+    )
+    done = run("scripts/apt-install", "no-such-program", "a", cwd=clone, PATH=f"{tools}:{os.environ['PATH']}")
+    assert (done.returncode, (clone / "calls").read_text().split()) == (0, ["install", "update", "install"])
+
+
+def test_a_browser_is_found_only_if_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    monkeypatch.setattr(browser, "NAMES", ("placeholder", "works"))
+    program(tmp_path, "placeholder", "echo 'requires the chromium snap'; exit 1")
+    assert browser.find() is None
+    program(tmp_path, "works", "echo Chromium 1")
+    assert browser.find() == str(tmp_path / "works")
+
+
+# --- The engine -------------------------------------------------------------------------------------------
+
+
+def test_engine_status_tells_by_its_exit_code(real_engine: None) -> None:
+    assert run(PYTHON, "-m", "scripts.engine", "status").returncode == 0
+    dead = run(PYTHON, "-m", "scripts.engine", "status", DOCKER_HOST="unix:///nonexistent")
+    assert (dead.returncode, "no answer" in dead.stdout) == (1, True)
+
+
+def test_an_engine_elsewhere_is_not_ours_to_start() -> None:
+    done = run(PYTHON, "-m", "scripts.engine", "start", DOCKER_HOST="tcp://127.0.0.1:1")
+    assert done.returncode == 1
+    assert "DOCKER_HOST=tcp://127.0.0.1:1 does not answer" in done.stdout
+
+
+def test_another_client_that_is_missing_is_named() -> None:
+    done = run(PYTHON, "-m", "scripts.engine", "start", SCE_DOCKER="no-such-client")
+    assert (done.returncode, "`no-such-client`, which is not installed" in done.stdout) == (1, True)
+
+
+def test_without_root_a_stopped_engine_is_left_to_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(engine_script, "SOCKET", tmp_path / "docker.sock")
+    with pytest.raises(Failed, match=r"not running. Type:\n +sudo (systemctl start docker|make engine)\n.*usermod"):
+        engine_script._start_daemon(Step("test"))
+
+
+def test_without_permission_the_group_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(engine_script, "SOCKET", tmp_path)
+    with pytest.raises(Failed, match=r"may not speak.*\n    sudo usermod -aG docker"):
+        engine_script._start_daemon(Step("test"))
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not engine_script._find_dockerd(), reason="needs root and an installed dockerd to start one"
+)
+def test_a_stopped_engine_is_started_despite_stale_pid_files() -> None:
+    """In namespaces of its own, so that the machine's engine, sockets, networks and images are out of reach.
+
+    The pid files name a process that lives and is no daemon, as after a crash and some time: 1 is the shell.
+    """
+    script = f"""
+        set -eu
+        mount -t tmpfs none /var/lib/docker
+        mount -t tmpfs none /run
+        if [ -d /etc/init.d ]; then mount -t tmpfs none /etc/init.d; fi
+        ip link set lo up
+        mkdir -p /run/docker/containerd
+        echo $$ > /run/docker.pid
+        echo $$ > /run/docker/containerd/containerd.pid
+        {PYTHON} -m scripts.engine start
+        {PYTHON} -m scripts.engine start
+        {PYTHON} -m scripts.engine status
+    """
+    isolated = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--propagation", "private"]
+    done = run(*isolated, "sh", "-c", script, DOCKER_HOST="unix:///var/run/docker.sock", SCE_DOCKER="docker")
+    assert done.returncode == 0, done.stdout
+    assert "removing the stale docker.pid" in done.stdout
+    assert "removing the stale containerd.pid" in done.stdout
+    assert done.stdout.count("dockerd in the background") == 1
+    assert " started (" in done.stdout
+    assert " ready (" in done.stdout
+
+
+# --- The sandbox image ------------------------------------------------------------------------------------
+
+
+def test_bases_made_here_are_named_after_their_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = image.made_bases()
+    changed = {**image.recipe(), "suite": "trixie"}
+    monkeypatch.setattr(image, "recipe", lambda: changed)
+    assert set(before) == set(engine.pulled_bases())
+    assert not set(before.values()) & set(image.made_bases().values())
+
+
+def test_the_image_holds_what_runs_need_and_nothing_to_climb_on(real_engine: None, settings: Settings) -> None:
+    """Names on PATH, versions, byte code of the standard library, no setuid, no recipe."""
+    script = """
+        for name in python python3 node; do command -v $name; done
+        python3 -c 'import sys; print(sys.version_info[:2], sys.flags.safe_path)'
+        node -p 'process.version.split(".")[0]'
+        python3 -c 'import json, pathlib; print(pathlib.Path(json.__cached__).exists())'
+        find / -xdev -type f -perm /6000
+        ls -A /sandbox
+        find /var/lib/apt/lists /var/cache -type f
+    """
+    name = engine.image_for(settings)
+    seen = docker("run", "--rm", "--network", "none", "--read-only", "--entrypoint", "sh", name, "-c", script).split(
+        "\n"
+    )
+    paths = ["/usr/local/bin/python", "/usr/local/bin/python3", "/usr/local/bin/node"]
+    guest = {path.name for path in engine.GUEST.iterdir()} - {"Dockerfile", ".dockerignore", "bases.json"}
+    assert seen[:6] == [*paths, "(3, 11) False", "v20", "True"]
+    assert set(seen[6:]) == guest | {"__pycache__"}
+
+
+# --- The server in a container ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server_base(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python base from which pip reaches its index: where this machine trusts a proxy, so must the base."""
+    base = image.bases(load(), Step("bases"))["PYTHON_BASE"]
+    bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    if not bundle:
+        return base
+    folder = tmp_path_factory.mktemp("base")
+    shutil.copy(bundle, folder / "bundle.crt")
+    (folder / "Dockerfile").write_text(
+        f"FROM {base}\nCOPY bundle.crt /etc/ssl/certs/ca-certificates.crt\n"
+        "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt\n"
+    )
+    engine.build([load().docker, "build", "--force-rm", "--tag", "safe-code-executor/test-base", str(folder)], load())
+    return "safe-code-executor/test-base"
+
+
+@pytest.fixture(scope="module")
+def server_image(server_base: str) -> str:
+    name = "safe-code-executor/test-server"
+    command = [
+        load().docker,
+        "build",
+        "--force-rm",
+        "--tag",
+        name,
+        "--build-arg",
+        f"PYTHON_BASE={server_base}",
+        str(ROOT),
+    ]
+    engine.build(command, load())
+    return name
+
+
+def compose() -> dict[str, Any]:
+    service: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["server"]
+    return service
+
+
+def compose_flags() -> list[str]:
+    """What compose.yaml restricts, as flags of `docker run`."""
+    service = compose()
+    flags = ["--read-only"] if service["read_only"] else []
+    for key, flag in (("tmpfs", "tmpfs"), ("cap_drop", "cap-drop"), ("cap_add", "cap-add")):
+        flags += [f"--{flag}={value}" for value in service[key]]
+    return flags + [f"--security-opt={value}" for value in service["security_opt"]]
+
+
+@pytest.fixture(params=[pytest.param([], id="plain"), pytest.param(compose_flags(), id="compose")])
+def server_container(request: pytest.FixtureRequest, server_image: str) -> Iterator[tuple[str, str]]:
+    """Name and URL of the server in a container, with only its socket mounted."""
+    name, port = f"sce-test-{os.getpid()}-{free_port()}", free_port()
+    socket = "/var/run/docker.sock:/var/run/docker.sock"
+    docker("run", "-d", "--name", name, "-p", f"127.0.0.1:{port}:5000", "-v", socket, *request.param, server_image)
+    try:
+        yield name, f"http://127.0.0.1:{port}"
+    finally:
+        docker("stop", "-t", "40", name, check=False)
+        docker("rm", "--force", "--volumes", name, check=False)
+
+
+@pytest.mark.timeout(900)  # the first one builds the image
+def test_the_server_in_a_container_executes_code(server_container: tuple[str, str]) -> None:
+    name, url = server_container
+
+    def healthy() -> bool:
+        state, health = docker("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", name).split()
+        assert state == "running", run("docker", "logs", name).stdout
+        return health == "healthy"
+
+    assert eventually(healthy, 60), run("docker", "logs", name).stdout
+    for language, code in (("python", "print(6 * 7)"), ("node", "console.log(6 * 7)")):
+        answer = requests.post(f"{url}/run", json={"code": code, "language": language}, timeout=60)
+        assert (answer.status_code, answer.json()["output"]) == (200, "42\n"), answer.text
+    status = dict(line.split(":\t", 1) for line in docker("exec", name, "cat", "/proc/1/status").splitlines())
+    assert set(status["Uid"].split()) == {"10001"}
+    assert (int(status["CapEff"], 16), status["NoNewPrivs"]) == (0, "1")
+
+
+@pytest.mark.timeout(900)
+def test_a_server_without_the_socket_says_what_is_missing(server_image: str) -> None:
+    done = run("docker", "run", "--rm", "--network", "none", server_image, "true")
+    assert (done.returncode, "-v /var/run/docker.sock:/var/run/docker.sock" in done.stdout) == (0, True)
+
+
+@pytest.mark.timeout(900)
+def test_the_server_image_holds_the_server_and_nothing_else(server_image: str) -> None:
+    seen = docker("run", "--rm", "--network", "none", "--entrypoint", "ls", server_image, "-A").split()
+    assert {"app.py", "executor.py", "sandbox", "templates", "static"} <= set(seen)
+    assert not {".git", ".env", ".venv", "data", "tests", "docs", "build", "test_security.py"} & set(seen)
+
+
+def test_compose_publishes_on_loopback_only() -> None:
+    assert all(port.startswith("127.0.0.1:") for port in compose()["ports"])

@@ -1,0 +1,355 @@
+"""What the API accepts and refuses, and in which words. No engine: the executor is a fake that keeps requests."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.datastructures import MultiDict
+
+from sandbox.settings import Settings, load
+from tests.fakes import FakeExecutor, web_app
+from web.requests import body_limit
+
+Refused = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load(data_dir=tmp_path)
+
+
+@pytest.fixture
+def executor() -> FakeExecutor:
+    return FakeExecutor()
+
+
+@pytest.fixture
+def client(settings: Settings, executor: FakeExecutor) -> FlaskClient:
+    client: FlaskClient = web_app(settings, executor).test_client()
+    return client
+
+
+@pytest.fixture
+def refused(client: FlaskClient, executor: FakeExecutor) -> Refused:
+    """Post a body; its status, code and sentence. Nothing may have run."""
+
+    def post(path: str, body: Any, content_type: str = "application/json") -> tuple[int, str, str]:
+        data = body if isinstance(body, bytes | dict | MultiDict) and content_type != "application/json" else None
+        if content_type == "application/json":
+            data = body if isinstance(body, bytes) else json.dumps(body)
+        response = client.post(path, data=data, content_type=content_type)
+        assert executor.requests == []
+        assert response.content_type == "application/json"
+        answer = response.get_json()
+        assert set(answer) == {"error", "code"}
+        return response.status_code, answer["code"], answer["error"]
+
+    return post
+
+
+def make_zip(**files: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in (files or {"main.py": "print(1)"}).items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def form(data: bytes | None = None, **fields: Any) -> dict[str, Any]:
+    archive = make_zip(**{"main.py": "print(1)"}) if data is None else data
+    return {"file": (io.BytesIO(archive), "project.zip"), **fields}
+
+
+# --- JSON ---------------------------------------------------------------------------------------------------
+
+
+def test_a_program_reaches_the_executor_as_it_was_sent(client: FlaskClient, executor: FakeExecutor) -> None:
+    body = {"code": "print('é😀\\0')\r\n", "language": " JavaScript", "stdin": "a\r\nb", "args": ["-x", ""]}
+    assert client.post("/run", json=body).status_code == 200
+    (request,) = executor.requests
+    assert (request.code, request.language, request.stdin) == (body["code"], "node", "a\r\nb")
+    assert request.args == ("-x", "")
+    assert request.client == "127.0.0.1"
+
+
+def test_language_stdin_and_args_may_be_left_out(client: FlaskClient, executor: FakeExecutor) -> None:
+    client.post("/run", json={"code": "1"})
+    (request,) = executor.requests
+    assert (request.language, request.stdin, request.args) == ("python", "", ())
+
+
+def test_a_byte_order_mark_before_json_is_ignored(client: FlaskClient) -> None:
+    response = client.post("/run", data=b'\xef\xbb\xbf{"code":"1"}', content_type="application/json; charset=utf-8")
+    assert response.status_code == 200
+
+
+def test_of_a_key_given_twice_the_last_one_counts(client: FlaskClient, executor: FakeExecutor) -> None:
+    client.post("/run", data=b'{"code":"first","code":"last"}', content_type="application/json")
+    assert executor.requests[0].code == "last"
+
+
+def test_a_nul_in_code_and_stdin_is_passed_on(client: FlaskClient, executor: FakeExecutor) -> None:
+    assert client.post("/run", json={"code": "print('\0')", "stdin": "\0"}).status_code == 200
+    assert executor.requests[0].stdin == "\0"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"code=1",
+        b'{"code":"1"} trailing',
+        b'{"code":"\xff"}',
+        b'{"code":"\\ud800"}',
+        b'{"code":"\\udc00\\ud800"}',
+        b'{"code":"\xed\xa0\x80"}',
+        b"[" * 60_000,
+        b'{"code":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+        b'{"code":"1","x":' + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"}",
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+def test_what_is_not_json_is_refused_without_a_traceback(refused: Refused, body: bytes) -> None:
+    status, code, sentence = refused("/run", body)
+    assert (status, code) == (400, "malformed_json")
+    assert sentence.startswith("The body is not valid JSON: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "sentence"),
+    [
+        ({}, "missing_field", "code is missing."),
+        ([], "wrong_type", "the body must be an object."),
+        (None, "wrong_type", "the body must be an object."),
+        ({"code": 5}, "wrong_type", "code must be a string."),
+        ({"code": None}, "wrong_type", "code must be a string."),
+        ({"code": "1", "language": 3}, "wrong_type", "language must be a string."),
+        ({"code": "1", "args": "x"}, "wrong_type", "args must be a list."),
+        ({"code": "1", "args": ["a", 2]}, "wrong_type", "args[1] must be a string."),
+        ({"code": "1", "stdin": ["a"]}, "wrong_type", "stdin must be a string."),
+        ({"code": "1", "timeout": 99}, "unknown_field", "unknown field timeout."),
+        ({"code": "1", "id": "x"}, "unknown_field", "unknown field id."),
+        ({"code": "1", "a\nb": 1}, "unknown_field", "unknown field 'a\\nb'."),
+        (
+            {"code": 1, "x": 1, "y": 1, "z": 1},
+            "wrong_type",
+            "code must be a string; unknown field x; unknown field y; and 1 more problems.",
+        ),
+        ({"code": ""}, "empty_code", "There is no code to run."),
+        ({"code": " \n\t\u00a0"}, "empty_code", "There is no code to run."),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_named(refused: Refused, body: Any, code: str, sentence: str) -> None:
+    assert refused("/run", body) == (400, code, sentence)
+
+
+def test_an_unknown_language_is_told_the_known_ones(refused: Refused) -> None:
+    status, code, sentence = refused("/run", {"code": "1", "language": "ruby"})
+    assert (status, code) == (400, "unsupported_language")
+    assert "'ruby'" in sentence and "javascript" in sentence and "python3" in sentence
+
+
+def test_a_body_with_a_hundred_thousand_wrong_values_is_refused_quickly(refused: Refused) -> None:
+    assert refused("/run", b'{"code":"1","args":[' + b"1," * 100_000 + b"1]}")[2] == "args[0] must be a string."
+
+
+@pytest.mark.parametrize("character", ["x", "é", "漢", "😀"])
+def test_code_is_measured_in_characters(
+    client: FlaskClient, executor: FakeExecutor, refused: Refused, character: str
+) -> None:
+    status, code, sentence = refused("/run", {"code": character * 5001})
+    assert (status, code) == (400, "code_too_long")
+    assert sentence == "The code has 5001 characters; the limit is 5000."
+    for length in (4999, 5000):
+        assert client.post("/run", json={"code": character * length}).status_code == 200
+
+
+def test_the_longest_program_may_be_escaped_in_the_longest_way(client: FlaskClient) -> None:
+    assert client.post("/run", json={"code": "😀" * 5000, "stdin": "\x01" * (64 << 10)}).status_code == 200
+
+
+def test_stdin_is_measured_in_utf8_bytes(client: FlaskClient, settings: Settings, refused: Refused) -> None:
+    limit = settings.max_stdin_bytes
+    status, code, sentence = refused("/run", {"code": "1", "stdin": "é" * (limit // 2) + "x"})
+    assert (status, code) == (400, "stdin_too_long")
+    assert sentence == f"stdin has {limit + 1} bytes in UTF-8; the limit is {limit}."
+    for stdin in ("é" * (limit // 2), "é" * (limit // 2 - 1) + "x"):
+        assert client.post("/run", json={"code": "1", "stdin": stdin}).status_code == 200
+
+
+def test_args_are_bounded_in_number_and_length(client: FlaskClient, refused: Refused) -> None:
+    def body(args: list[str]) -> dict[str, Any]:
+        return {"code": "1", "args": args}
+
+    assert refused("/run", body(["a"] * 33))[1:] == ("too_many_args", "There are 33 args; the limit is 32.")
+    assert refused("/run", body(["a", "b" * 1001]))[1:] == (
+        "arg_too_long",
+        "args[1] has 1001 characters; the limit is 1000.",
+    )
+    assert refused("/run", body(["a\0b"]))[1] == "bad_arg"
+    for args in (["a"] * 31, ["a"] * 32, ["b" * 999], ["b" * 1000]):
+        assert client.post("/run", json=body(args)).status_code == 200
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_json_routes_take_only_json(client: FlaskClient, executor: FakeExecutor, content_type: str) -> None:
+    for path in ("/run", "/run-batch"):
+        response = client.post(path, data=b'{"code":"1"}', content_type=content_type)
+        assert response.status_code == 415
+        assert response.get_json()["code"] == "unsupported_media_type"
+    assert executor.requests == []
+
+
+def test_a_json_body_over_the_limit_is_413_and_names_the_limit(refused: Refused, settings: Settings) -> None:
+    limit = body_limit("/run", settings)
+    status, code, sentence = refused("/run", b" " * (limit + 1))
+    assert (status, code) == (413, "body_too_large")
+    assert str(limit) in sentence
+    assert refused("/run", b" " * limit)[1] == "malformed_json"
+
+
+# --- Batch --------------------------------------------------------------------------------------------------
+
+
+def test_each_task_of_a_batch_runs_in_the_language_it_names(client: FlaskClient, executor: FakeExecutor) -> None:
+    tasks = [{"code": "one"}, {"code": "two", "language": "JS"}, {"code": "three", "args": ["x"], "stdin": "y"}]
+    response = client.post("/run-batch", json={"tasks": tasks})
+    assert [result["output"] for result in response.get_json()["results"]] == ["one", "two", "three"]
+    assert [request.language for request in executor.requests] == ["python", "node", "python"]
+    assert executor.requests[2].args == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "sentence"),
+    [
+        ({}, "missing_field", "tasks is missing."),
+        ({"tasks": {}}, "wrong_type", "tasks must be a list."),
+        ({"tasks": []}, "no_tasks", "A batch needs at least one task."),
+        ({"tasks": [{"code": "1"}] * 6}, "too_many_tasks", "The batch has 6 tasks; the limit is 5."),
+        ({"tasks": [{"code": "1"}, 7]}, "wrong_type", "tasks[1] must be an object."),
+        ({"tasks": [{"code": "1"}, {"code": "1"}, {"code": 3}]}, "wrong_type", "tasks[2].code must be a string."),
+        ({"tasks": [{"code": "1"}, {}]}, "missing_field", "tasks[1].code is missing."),
+        ({"tasks": [{"code": "1", "x": 1}]}, "unknown_field", "unknown field tasks[0].x."),
+        ({"tasks": [{"code": "1"}], "parallel": 9}, "unknown_field", "unknown field parallel."),
+        ({"tasks": [{"code": "1"}, {"code": " "}]}, "empty_code", "tasks[1]: There is no code to run."),
+        (
+            {"tasks": [{"code": "1"}, {"code": "x" * 5001}]},
+            "code_too_long",
+            "tasks[1]: The code has 5001 characters; the limit is 5000.",
+        ),
+    ],
+)
+def test_a_bad_task_is_named_by_its_index_and_nothing_runs(
+    refused: Refused, body: Any, code: str, sentence: str
+) -> None:
+    assert refused("/run-batch", body) == (400, code, sentence)
+
+
+def test_an_unknown_language_in_a_batch_names_the_task(refused: Refused) -> None:
+    _, code, sentence = refused("/run-batch", {"tasks": [{"code": "1"}, {"code": "1", "language": "c"}]})
+    assert code == "unsupported_language"
+    assert sentence.startswith("tasks[1]: ")
+
+
+# --- Form ---------------------------------------------------------------------------------------------------
+
+
+def test_an_archive_reaches_the_executor_with_its_entry(client: FlaskClient, executor: FakeExecutor) -> None:
+    data = make_zip(**{"lib/a.js": "1", "start.js": "2"})
+    fields = {"entry": "start.js", "language": "node", "stdin": "a\r\nb", "args": '["x", "y z"]'}
+    response = client.post("/run-zip", data=form(data, **fields))
+    assert response.status_code == 200, response.get_json()
+    (request,) = executor.requests
+    assert request.archive is not None
+    assert (request.archive.data, request.archive.name) == (data, "project.zip")
+    assert (request.entry, request.language, request.code) == ("start.js", "node", "")
+    assert request.args == ("x", "y z")
+    assert request.stdin == "a\nb"
+
+
+def test_the_entry_may_be_left_out_or_empty(client: FlaskClient, executor: FakeExecutor) -> None:
+    for fields in ({}, {"entry": "", "args": "", "stdin": ""}):
+        assert client.post("/run-zip", data=form(**fields)).status_code == 200
+    assert [request.entry for request in executor.requests] == ["main.py", "main.py"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        ({"file": "not a file"}, "wrong_type", "file must be an uploaded file"),
+        ({"file": (io.BytesIO(b""), "")}, "missing_field", "file is missing"),
+        ({"entri": "main.py"}, "unknown_field", "unknown field entri."),
+        ({"entry": (io.BytesIO(b"main.py"), "entry.txt")}, "wrong_type", "entry must be a text field, not a file."),
+        ({"language": "cobol"}, "unsupported_language", "'cobol'"),
+        ({"entry": ["main.py", "other.py"]}, "repeated_field", "entry is given 2 times"),
+        ({"args": "x"}, "wrong_type", "args must be a JSON list of strings"),
+        ({"args": "[1]"}, "wrong_type", "args must be a JSON list of strings"),
+        ({"args": '["\\ud800"]'}, "wrong_type", "args must be a JSON list of strings"),
+        ({"args": json.dumps(["a"] * 33)}, "too_many_args", "33"),
+        ({"stdin": "x" * ((64 << 10) + 1)}, "stdin_too_long", str((64 << 10) + 1)),
+        ({"entry": "other.py"}, "entry_not_found", "entry"),
+    ],
+)
+def test_what_is_wrong_with_a_form_is_named(refused: Refused, fields: dict[str, Any], code: str, words: str) -> None:
+    status, got_code, sentence = refused("/run-zip", {**form(), **fields}, "multipart/form-data")
+    assert (status, got_code) == (400, code)
+    assert words in sentence
+
+
+def test_a_second_file_is_refused(refused: Refused) -> None:
+    files = MultiDict([("file", (io.BytesIO(make_zip()), "a.zip")), ("file", (io.BytesIO(make_zip()), "b.zip"))])
+    assert refused("/run-zip", files, "multipart/form-data")[1] == "repeated_field"
+
+
+def test_what_is_not_an_archive_is_refused(refused: Refused) -> None:
+    assert refused("/run-zip", form(b"PK nothing"), "multipart/form-data")[:2] == (400, "not_a_zip")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", "application/zip"])
+def test_the_archive_route_takes_only_forms(client: FlaskClient, content_type: str) -> None:
+    assert client.post("/run-zip", data=b"{}", content_type=content_type).status_code == 415
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"--x", b"--x\r\n\r\n", b"--x\r\nContent-Disposition: form-data; name=file\r\n\r\nabc"],
+)
+def test_a_broken_form_is_a_400(refused: Refused, body: bytes) -> None:
+    assert refused("/run-zip", body, "multipart/form-data; boundary=x")[0] == 400
+    assert refused("/run-zip", body, "multipart/form-data")[0] == 400
+
+
+def test_a_form_with_a_thousand_parts_is_refused(refused: Refused) -> None:
+    many = MultiDict([*form().items(), *((f"x{number}", "1") for number in range(1000))])
+    status, code, sentence = refused("/run-zip", many, "multipart/form-data")
+    assert (status, code) == (413, "body_too_large")
+    assert "parts" in sentence
+
+
+def test_a_form_field_larger_than_any_valid_one_is_refused(refused: Refused) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="stdin"\r\n\r\n' + b"x" * 2_000_000 + b"\r\n--x--\r\n"
+    assert refused("/run-zip", body, "multipart/form-data; boundary=x")[:2] == (413, "body_too_large")
+
+
+def test_an_archive_is_bounded_below_at_and_above_the_limit(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    client = web_app(load(data_dir=tmp_path, max_upload_bytes=4096), executor).test_client()
+
+    def upload(size: int) -> Any:
+        empty = make_zip(**{"main.py": ""})
+        return client.post("/run-zip", data=form(make_zip(**{"main.py": "#" * (size - len(empty))})))
+
+    for size in (4095, 4096):
+        assert upload(size).status_code == 200
+    response = upload(4097)
+    assert response.status_code == 413
+    assert "4096" in response.get_json()["error"]
+    assert len(executor.requests) == 2
