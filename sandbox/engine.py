@@ -212,7 +212,8 @@ def build_image(settings: Settings, say: Say = print, bases: Mapping[str, str] |
                 "`make image` makes them from Debian packages instead."
             )
     say(f"building {image}")
-    command = [settings.docker, "build", "--force-rm", "--tag", image]
+    # `latest` is for people who extend it with FROM; runs never use it.
+    command = [settings.docker, "build", "--force-rm", "--tag", image, "--tag", f"{REPOSITORY}:latest"]
     for name, base in bases.items():
         command += ["--build-arg", f"{name}={base}"]
     build([*command, str(GUEST)], settings, say)

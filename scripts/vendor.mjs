@@ -1,5 +1,5 @@
 /**
- * Makes static/vendor from the pinned npm packages: `npm ci && npm run vendor`.
+ * Makes static/vendor from the pinned npm packages: `npm run vendor`.
  *
  * `npm run vendor:check` builds the same in memory and fails when one byte differs from what is in git. The
  * packages are bundled, not copied, so that the page loads two files instead of forty.
@@ -17,9 +17,9 @@ const BUNDLES = [
     name: "editor",
     library: "prism-code-editor",
     exports: [
-      'export { mountEditorsUnder } from "prism-code-editor/client";',
+      'export { createEditor } from "prism-code-editor";',
       'export { defaultKeymap, editorCommands, editHistory } from "prism-code-editor/commands";',
-      'export { insertText } from "prism-code-editor/utils";',
+      'export { insertText, setSelection } from "prism-code-editor/utils";',
       'export { matchBrackets } from "prism-code-editor/match-brackets";',
       'export { highlightBracketPairs } from "prism-code-editor/highlight-brackets";',
     ],

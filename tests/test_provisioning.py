@@ -14,7 +14,9 @@ import pytest
 import requests
 import yaml
 
+from executor import Executor
 from sandbox import engine
+from sandbox.models import RunRequest
 from sandbox.settings import Settings, load
 from scripts import browser, image
 from scripts import engine as engine_script
@@ -253,6 +255,7 @@ def test_the_image_holds_what_runs_need_and_nothing_to_climb_on(real_engine: Non
         python3 -c 'import sys; print(sys.version_info[:2], sys.flags.safe_path)'
         node -p 'process.version.split(".")[0]'
         python3 -c 'import json, pathlib; print(pathlib.Path(json.__cached__).exists())'
+        python3 -m pip --version | cut -d' ' -f1
         find / -xdev -type f -perm /6000
         ls -A /sandbox
         find /var/lib/apt/lists /var/cache -type f
@@ -263,8 +266,25 @@ def test_the_image_holds_what_runs_need_and_nothing_to_climb_on(real_engine: Non
     )
     paths = ["/usr/local/bin/python", "/usr/local/bin/python3", "/usr/local/bin/node"]
     guest = {path.name for path in engine.GUEST.iterdir()} - {"Dockerfile", ".dockerignore", "bases.json"}
-    assert seen[:6] == [*paths, "(3, 11) False", "v20", "True"]
-    assert set(seen[6:]) == guest | {"__pycache__"}
+    assert seen[:7] == [*paths, "(3, 11) False", "v20", "True", "pip"]
+    assert set(seen[7:]) == guest | {"__pycache__"}
+
+
+def test_an_extended_image_runs_programs_with_what_it_adds(
+    real_engine: None, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {engine.default_image()}\n"
+        "RUN echo 'ANSWER = 42' > $(python3 -c 'import site; print(site.getsitepackages()[0])')/extra.py\n"
+    )
+    mine = settings.model_copy(update={"image": f"safe-code-executor/test-extended:{os.getpid()}"})
+    engine.build([mine.docker, "build", "--force-rm", "--tag", mine.image, str(tmp_path)], mine)
+    try:
+        with Executor(mine) as executor:
+            result = executor.run(RunRequest(language="python", code="import extra; print(extra.ANSWER)"))
+    finally:
+        docker("rmi", mine.image)
+    assert (result.output, result.exit_code) == ("42\n", 0)
 
 
 # --- The server in a container ----------------------------------------------------------------------------

@@ -76,6 +76,13 @@ def bad_crc() -> bytes:
     return zip_of({"main.py": "print(1)"}, zipfile.ZIP_STORED).replace(b"print(1)", b"print(2)")
 
 
+def garbled() -> bytes:
+    """A member whose compressed bytes are none."""
+    data = bytearray(zip_of({"main.py": "print('x' * 99)" * 50}))
+    data[37:57] = b"\xff" * 20
+    return bytes(data)
+
+
 def overlapping(count: int = 50) -> bytes:
     """Many directory entries that all point at the same data, as Fifield's zip bombs do."""
     data = zip_of({"a000.py": "#" * 100_000})

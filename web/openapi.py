@@ -196,8 +196,8 @@ def _history_parameters() -> list[Json]:
         },
         "before": {"type": "string", "maxLength": requests.RUN_ID_CHARACTERS},
         "q": {"type": "string", "maxLength": requests.HISTORY_QUERY_CHARACTERS},
-        "language": _ref("Language"),
-        "status": _ref("Status"),
+        "language": {"enum": [*_language_names(), ""]},
+        "status": {"enum": [*(status.value for status in Status), ""]},
     }
     return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
 
@@ -206,7 +206,6 @@ def _history_parameters() -> list[Json]:
 
 
 def _schemas(settings: Settings) -> dict[str, Json]:
-    names = [name for language in LANGUAGES.values() for name in (language.name, *language.aliases)]
     args: Json = {
         "type": "array",
         "maxItems": settings.max_args,
@@ -226,7 +225,7 @@ def _schemas(settings: Settings) -> dict[str, Json]:
     tasks = {**_list_of("Task"), "minItems": 1, "maxItems": settings.max_batch_tasks}
     return {
         "RunId": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
-        "Language": {"type": "string", "enum": names, "description": "In any case."},
+        "Language": {"type": "string", "enum": _language_names(), "description": "In any case."},
         "Status": {"type": "string", "enum": [status.value for status in Status]},
         "Task": {**task, "additionalProperties": False},
         "Batch": {**_object({"tasks": tasks}), "additionalProperties": False},
@@ -235,6 +234,10 @@ def _schemas(settings: Settings) -> dict[str, Json]:
         "HistoryRow": _object({**_result_fields(), **_history_fields()}),
         "Error": _object({"error": {"type": "string"}, "code": {"type": "string", "pattern": "^[a-z0-9_]+$"}}),
     }
+
+
+def _language_names() -> list[str]:
+    return [name for language in LANGUAGES.values() for name in (language.name, *language.aliases)]
 
 
 def _result_fields() -> dict[str, Json]:

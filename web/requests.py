@@ -311,12 +311,12 @@ class HistoryQuery(BaseModel):
 
 
 def read_history_query(values: Mapping[str, str]) -> HistoryQuery:
-    """What part of the history is asked for. An empty parameter is as good as none.
+    """What part of the history is asked for. An empty filter is as good as none.
 
     :raises InvalidRequest: a parameter is unknown or out of range.
     """
     try:
-        return HistoryQuery.model_validate({name: value for name, value in values.items() if value})
+        return HistoryQuery.model_validate({name: value for name, value in values.items() if value or name == "limit"})
     except ValidationError as problem:
         finding = problem.errors(include_url=False, include_input=False)[0]
         name = _path(finding["loc"])

@@ -215,6 +215,8 @@ def unpack(data: bytes, names: list[str]) -> None:
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
                 with archive.open(name) as member:
                     write_file(path, iter(functools.partial(member.read, PIPE_BYTES), b""))
+                if os.stat(path).st_size != archive.getinfo(name).file_size:
+                    raise Refused("corrupt_archive")
     except OSError as problem:
         if problem.errno == errno.ENOSPC:
             raise Refused("archive_too_large") from problem

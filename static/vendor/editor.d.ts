@@ -1,0 +1,5 @@
+export { createEditor } from "prism-code-editor";
+export { defaultKeymap, editorCommands, editHistory } from "prism-code-editor/commands";
+export { insertText, setSelection } from "prism-code-editor/utils";
+export { matchBrackets } from "prism-code-editor/match-brackets";
+export { highlightBracketPairs } from "prism-code-editor/highlight-brackets";
