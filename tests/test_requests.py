@@ -295,7 +295,7 @@ def test_the_entry_may_be_left_out_or_empty(client: FlaskClient, executor: FakeE
         ({"args": '["\\ud800"]'}, "wrong_type", "args must be a JSON list of strings"),
         ({"args": json.dumps(["a"] * 33)}, "too_many_args", "33"),
         ({"stdin": "x" * ((64 << 10) + 1)}, "stdin_too_long", str((64 << 10) + 1)),
-        ({"entry": "other.py"}, "entry_not_found", "entry"),
+        ({"entry": "other.py"}, "entry_not_found", "other.py"),
     ],
 )
 def test_what_is_wrong_with_a_form_is_named(refused: Refused, fields: dict[str, Any], code: str, words: str) -> None:
