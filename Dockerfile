@@ -20,7 +20,8 @@ RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --root-use
     && useradd --uid 10001 --user-group --create-home server \
     && install -d -o server -g server /data
 COPY . ./
-RUN python3 -m compileall -q . && docker --version
+# A clone made under a strict umask is readable by its owner alone.
+RUN chmod -R a+rX,go-w . && python3 -m compileall -q . && docker --version
 ENV SCE_HOST=0.0.0.0 SCE_DATA_DIR=/data HOME=/home/server PYTHONUNBUFFERED=1
 VOLUME /data
 EXPOSE 5000

@@ -17,7 +17,7 @@ from sandbox.errors import EngineError
 from sandbox.history import History
 from sandbox.models import RunRequest
 from sandbox.settings import Settings, SettingsError, load
-from web import errors, guards, logs, openapi, requests, server, streaming
+from web import errors, guards, limits, logs, openapi, requests, server, streaming
 from web.errors import NotFound, json_response
 
 
@@ -53,7 +53,7 @@ def history_url(settings: Settings) -> str:
 
 def _bound_bodies(app: Flask, settings: Settings) -> None:
     def bound() -> None:
-        request.max_content_length = requests.body_limit(request.path, settings)
+        request.max_content_length = limits.body_limit(request.path, settings)
 
     app.before_request(bound)
 
@@ -134,8 +134,11 @@ def _add_description_routes(app: Flask, settings: Settings, executor: Executor) 
     config = openapi.page_config(settings)
 
     @app.get("/")
-    def index() -> str:
-        return render_template("index.html", config=config)
+    def index() -> Response:
+        # To be asked for again each time, but, unlike with no-store, the browser's Back button restores it.
+        return Response(
+            render_template("index.html", config=config), headers={"Cache-Control": "no-cache"}, mimetype="text/html"
+        )
 
     @app.get("/config")
     def show_config() -> Response:

@@ -146,7 +146,6 @@ class Pool:
         return min(shares, key=lambda language: shares[language], default=None)
 
     def _add(self, language: str) -> None:
-        self._check_image()
         container = self._start(language)
         try:
             container.wait_ready()

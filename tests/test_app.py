@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,14 @@ def test_every_error_class_has_a_status() -> None:
     assert STATUS_OF[SandboxError] == 500
 
 
+def test_every_error_code_is_in_the_documentation() -> None:
+    documented = (ROOT / "docs" / "api.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "web").glob("*.py"))
+    codes = set(re.findall(r'\bcode="([a-z_0-9]+)"', sources))
+    assert "code_too_long" in codes
+    assert {code for code in codes if f"`{code}`" not in documented} == set()
+
+
 def test_cancelling_an_unknown_run_is_a_404(client: FlaskClient) -> None:
     response = client.delete(f"/runs/{IDS[0]}")
     assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
@@ -269,10 +278,11 @@ def test_the_page_is_told_languages_and_limits(client: FlaskClient) -> None:
     assert config["limits"]["timeout_seconds"] == 10
 
 
-def test_the_page_is_served_and_may_be_revalidated_but_not_kept(client: FlaskClient) -> None:
+def test_the_page_is_served_and_may_be_kept_but_not_used_unasked(client: FlaskClient) -> None:
     response = client.get("/")
     assert response.status_code == 200
-    assert response.mimetype == "text/html"
+    assert response.content_type == "text/html; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-cache"
     assert "<textarea" in response.text
 
 

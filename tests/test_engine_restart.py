@@ -41,8 +41,20 @@ class OwnEngine:
         self._dockerd: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        # In a network of its own: a dockerd with another bridge removes docker0, and with it the network of
+        # every container of the engine that is there already.
         self._dockerd = self._spawn(
-            ["dockerd", "--host", self.host, "--containerd", self.address, "--pidfile", f"{self.root}/docker.pid"]
+            [
+                "unshare",
+                "--net",
+                "dockerd",
+                "--host",
+                self.host,
+                "--containerd",
+                self.address,
+                "--pidfile",
+                f"{self.root}/docker.pid",
+            ]
             + ["--data-root", f"{self.root}/data", "--exec-root", f"{self.root}/exec"]
             + ["--bridge", "none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
         )

@@ -15,7 +15,7 @@ from werkzeug.datastructures import MultiDict
 
 from sandbox.settings import Settings, load
 from tests.fakes import FakeExecutor, web_app
-from web.requests import body_limit
+from web.limits import body_limit
 
 Refused = Callable[..., tuple[int, str, str]]
 

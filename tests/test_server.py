@@ -22,9 +22,10 @@ from sandbox.models import Stream
 from sandbox.settings import Settings, load
 from tests.conftest import eventually, free_port
 from tests.fakes import FakeExecutor, serving
+from web import channel
 from web import server as web_server
 from web.guards import SECURITY_HEADERS
-from web.requests import body_limit
+from web.limits import body_limit
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -184,7 +185,7 @@ def test_health_is_answered_while_every_run_and_every_place_in_the_queue_is_take
 def test_a_client_that_does_not_read_its_stream_is_disconnected(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_server, "STALL_SECONDS", 1)
+    monkeypatch.setattr(channel, "STALL_SECONDS", 1)
     executor = FakeExecutor(lambda call: [call.say(Stream.STDOUT, "x" * 65536) for _ in range(320)] and None)
     with serving(settings, executor) as url, connect(url) as connection:
         body = b'{"code":"1"}'
@@ -202,7 +203,7 @@ def test_a_client_that_does_not_read_its_stream_is_disconnected(
 def test_a_long_silent_run_is_not_taken_for_a_client_that_does_not_read(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_server, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(channel, "STALL_SECONDS", 0.5)
     executor = FakeExecutor(lambda call: time.sleep(2.5))
     with serving(settings, executor) as url:
         assert requests.post(f"{url}/run", json={"code": "1"}, timeout=10).status_code == 200
@@ -211,7 +212,7 @@ def test_a_long_silent_run_is_not_taken_for_a_client_that_does_not_read(
 def test_a_client_that_takes_for_ever_to_send_a_request_is_disconnected(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_server, "RECEIVE_SECONDS", 1)
+    monkeypatch.setattr(channel, "RECEIVE_SECONDS", 1)
     with serving(settings) as url, connect(url) as connection:
         connection.sendall(b"POST /run HTTP/1.1\r\n")
         started_at = time.monotonic()

@@ -74,6 +74,10 @@ SENTENCES: dict[int, tuple[str, str]] = {
 """HTTP status -> slug and sentence, for errors that HTTP software raises on its own."""
 
 
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""A value as JSON on one line. (`json.dumps` makes a new encoder at each call.)"""
+
+
 def body(error: str, code: str) -> dict[str, str]:
     """The JSON of every error."""
     return {"error": error, "code": code}
@@ -122,7 +126,7 @@ def answer_bug(problem: Exception) -> Response:
 
 def json_response(value: object, status: int = 200) -> Response:
     """`value` as JSON in UTF-8."""
-    return Response(json.dumps(value, ensure_ascii=False, separators=(",", ":")), status, mimetype="application/json")
+    return Response(to_json(value), status, mimetype="application/json")
 
 
 def install(app: Flask) -> None:

@@ -11,7 +11,6 @@ by it at the latest; the run is cancelled then.
 from __future__ import annotations
 
 import io
-import json
 import logging
 import threading
 from collections import deque
@@ -165,4 +164,4 @@ def _format(event: Event, run_id: str) -> str:
 
 def _line(name: str, value: dict[str, Any]) -> str:
     """One event. JSON has no raw line ends, so its data is a single line."""
-    return f"event: {name}\ndata: {json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n\n"
+    return f"event: {name}\ndata: {errors.to_json(value)}\n\n"

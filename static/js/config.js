@@ -1,0 +1,10 @@
+/** What the server said about itself when it rendered the page. */
+
+/** @type {import("./types.js").Config} */
+export const config = JSON.parse(document.body.dataset.config ?? "");
+export const { languages, limits } = config;
+
+/** @param {string} name @returns {import("./types.js").Language} the first language when there is none of that name */
+export function languageOf(name) {
+  return languages.find((language) => language.name === name) ?? languages[0];
+}

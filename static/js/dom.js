@@ -1,0 +1,80 @@
+/** Small helpers over the DOM. Text only ever becomes text nodes; nothing here takes HTML. */
+
+/**
+ * The element of that id, which the template is known to have.
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {string} id
+ * @returns {T}
+ */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no #${id}`);
+  return /** @type {T} */ (element);
+}
+
+/**
+ * A new element with attributes (or `on…` listeners) and children.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} name
+ * @param {Record<string, string | boolean | ((event: Event) => void)>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(key.replace(/^on/, ""), value);
+    else if (typeof value === "boolean") element.toggleAttribute(key, value);
+    else element.setAttribute(key, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** @param {number} milliseconds @param {() => void} action @returns {() => void} the action, after a pause in calls */
+export function debounced(milliseconds, action) {
+  /** @type {number | undefined} */
+  let timer;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(action, milliseconds);
+  };
+}
+
+/** Tell people who use a screen reader. @param {string} sentence */
+export function announce(sentence) {
+  const live = byId("live");
+  // The same sentence twice would not be read again.
+  live.textContent = live.textContent === sentence ? `${sentence}\u00a0` : sentence;
+}
+
+/** @type {number | undefined} */
+let toastTimer;
+
+/**
+ * A sentence at the bottom for some seconds, with at most one action.
+ * @param {string} sentence
+ * @param {{label: string, act: () => void}} [action]
+ */
+export function toast(sentence, action) {
+  const box = byId("toast");
+  clearTimeout(toastTimer);
+  box.replaceChildren(make("span", {}, sentence));
+  const hide = () => (box.hidden = true);
+  if (action) {
+    box.append(make("button", { type: "button", onclick: () => (hide(), action.act()) }, action.label));
+  }
+  box.hidden = false;
+  announce(sentence);
+  toastTimer = setTimeout(hide, action ? 8000 : 4000);
+}
+
+/** @param {string} text @param {string} done what to say then */
+export async function copyText(text, done) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(done);
+  } catch {
+    toast("The browser did not allow copying. Select the text and copy it yourself.");
+  }
+}

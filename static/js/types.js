@@ -1,0 +1,21 @@
+/**
+ * The shapes that travel between the server and the modules of this page. Types only.
+ *
+ * @typedef {{name: string, title: string, aliases: string[], file_name: string, extensions: string[],
+ *   entry_names: string[]}} Language
+ * @typedef {{timeout_seconds: number, memory_mb: number, max_code_characters: number, max_batch_tasks: number,
+ *   max_upload_bytes: number, max_stdin_bytes: number, max_args: number, max_arg_characters: number,
+ *   output_bytes: number}} Limits
+ * @typedef {{languages: Language[], limits: Limits}} Config
+ *
+ * @typedef {"ok" | "error" | "timeout" | "memory" | "output_limit" | "cancelled"} Status
+ * @typedef {{id: string, language: string, status: Status, output: string, error: string, exit_code: number,
+ *   signal: string | null, truncated: boolean, duration_ms: number, cpu_ms: number | null,
+ *   memory_kb: number | null, queued_ms: number}} Result
+ * @typedef {Result & {timestamp: string, kind: "code" | "zip", code: string, entry: string, archive: string,
+ *   args: string[], stdin: string, shortened?: string[]}} PastRun
+ * @typedef {{language: string, code: string, stdin: string, args: string[]}} Program
+ * @typedef {"stdout" | "stderr" | "note"} StreamName
+ * @typedef {"good" | "bad" | "warn" | "running" | "idle"} Tone
+ */
+export {};
