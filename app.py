@@ -135,10 +135,10 @@ def _add_description_routes(app: Flask, settings: Settings, executor: Executor) 
 
     @app.get("/")
     def index() -> Response:
-        # To be asked for again each time, but, unlike with no-store, the browser's Back button restores it.
-        return Response(
-            render_template("index.html", config=config), headers={"Cache-Control": "no-cache"}, mimetype="text/html"
-        )
+        page = Response(render_template("index.html", config=config), mimetype="text/html")
+        # To be asked for again each time; with no-store, the browser's Back button could not restore it.
+        page.headers["Cache-Control"] = "no-cache"
+        return page
 
     @app.get("/config")
     def show_config() -> Response:
@@ -189,4 +189,7 @@ def prepare_image(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the server has begun to handle signals itself
+        sys.exit(130)

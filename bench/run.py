@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measure, compare, write down.")
     parser.add_argument("scenario", nargs="*", help=f"which of {', '.join(SCENARIOS)}; all when none is named")
     parser.add_argument("--quick", action="store_true", help="a few of each, to see that it works; writes nothing")
+    parser.add_argument("--json", action="store_true", help="print what was measured as JSON instead of tables")
     parser.add_argument("--rounds", type=int, help="how often each way of running hello world is timed")
     options = parser.parse_args(arguments)
     unknown = set(options.scenario) - set(SCENARIOS)
@@ -65,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         JSON_FILE.write_text(json.dumps(results, indent=2) + "\n")
         SVG_FILE.write_text(report.plot(results))
         PAGE.write_text(report.insert(PAGE.read_text(), report.tables(results)))
-    print(report.tables(results))
+    print(json.dumps(results) if options.json else report.tables(results))
     return 0
 
 

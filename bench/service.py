@@ -94,14 +94,12 @@ class ParkedCost:
 
 
 def parked_cost(service: Service) -> ParkedCost:
-    """The average over those that wait."""
+    """The average over those that wait. Works where the engine runs on this host."""
     ids = service.containers()
     clients = [pid for pid in _pids() if _stat(pid)[1] == str(service.process.pid)]
     shims = [pid for pid in _pids() for container in ids if container in _command_line(pid) and "shim" in _name(pid)]
-    argv = [service.docker, "stats", "--no-stream", "--format", "{{.MemUsage}}", *ids]
-    usage = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
     return ParkedCost(
-        container_mb=sum(_mebibytes(line.split(" / ")[0]) for line in usage) / len(ids),
+        container_mb=sum(_cgroup_mb(_supervisor(service.docker, container)) for container in ids) / len(ids),
         client_mb=sum(_pss_mb(pid) for pid in clients) / len(ids),
         shim_mb=sum(_pss_mb(pid) for pid in shims) / len(ids),
     )
@@ -226,7 +224,23 @@ def _pss_mb(pid: int) -> float:
     return 0.0
 
 
-def _mebibytes(text: str) -> float:
-    units = {"GiB": 1024.0, "MiB": 1.0, "KiB": 1 / 1024, "kB": 1 / 1049, "MB": 0.954, "B": 1 / 1048576}
-    unit = next(unit for unit in units if text.endswith(unit))
-    return float(text.removesuffix(unit)) * units[unit]
+def _supervisor(docker: str, container: str) -> int:
+    """The process id, on this host, of the container's first process."""
+    argv = [docker, "inspect", "--format", "{{.State.Pid}}", container]
+    return int(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+
+
+def _cgroup_mb(pid: int) -> float:
+    """Memory charged to the control group of a process (version 1 or 2). `docker stats` shows 0 on some engines."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            return _bytes_mb(Path(f"/sys/fs/cgroup/memory{path}/memory.usage_in_bytes"))
+        unified = Path(f"/sys/fs/cgroup{path}/memory.current")
+        if not controllers and unified.exists():
+            return _bytes_mb(unified)
+    return 0.0
+
+
+def _bytes_mb(file: Path) -> float:
+    return int(file.read_text()) / (1 << 20)

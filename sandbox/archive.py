@@ -16,7 +16,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 
 from sandbox.errors import InvalidArchive, InvalidRequest
 from sandbox.languages import NODE, Language
@@ -29,9 +28,21 @@ MAX_PATH_BYTES = 1024
 MAX_DEPTH = 32
 MANIFEST_BYTES = 64 << 10
 SHOWN_NAMES = 10
+SHOWN_NAME_CHARACTERS = 80
+COMPARED_NAMES = 100
+COMPARED_CHARACTERS = 60
+"""What is compared with a misspelt entry: difflib takes cubic time on names made for it."""
 
 END = struct.Struct("<4s4H2LH")
 END_SIGNATURE = b"PK\5\6"
+MAX_COMMENT_BYTES = 0xFFFF
+END64 = struct.Struct("<4sQ2H2L4Q")
+END64_SIGNATURE = b"PK\6\6"
+LOCATOR64 = struct.Struct("<4sLQL")
+LOCATOR64_SIGNATURE = b"PK\6\7"
+CENTRAL_BYTES = 46
+CENTRAL_LENGTHS = struct.Struct("<3H")
+"""At byte 28 of a directory entry: the lengths of its name, extra field and comment."""
 CENTRAL_SIGNATURE = b"PK\1\2"
 LOCAL = struct.Struct("<4s5H3L2H")
 LOCAL_SIGNATURE = b"PK\3\4"
@@ -65,17 +76,18 @@ def check_archive(data: bytes, settings: Settings, *, name: str = "archive.zip")
 
     :raises InvalidArchive: with a code for each kind of fault, and a sentence that names the member.
     """
-    _check_member_count(data, settings.max_archive_members)
+    directory_start, count = _check_directory(data, settings.max_archive_members)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
+            agreed = (archive.start_dir, len(members)) == (directory_start, count)
     except ZIPFILE_PROBLEMS as problem:
-        raise InvalidArchive("The archive's directory is damaged.", code="corrupt_archive") from problem
-    if len(members) > settings.max_archive_members:
-        raise _too_many(len(members), settings.max_archive_members)
+        raise _damaged_directory() from problem
+    if not agreed:
+        raise _damaged_directory()
     for member in members:
         _check_member(member)
-    _check_layout(data, members)
+    _check_layout(data, members, directory_start)
     files = [member for member in members if not member.is_dir()]
     _check_tree((member.filename for member in files), (member.filename for member in members if member.is_dir()))
     files = [member for member in files if not LITTER.search(member.filename)]
@@ -90,23 +102,50 @@ def check_archive(data: bytes, settings: Settings, *, name: str = "archive.zip")
     return Archive(data, tuple(member.filename for member in files), unpacked_bytes, name)
 
 
-def _check_member_count(data: bytes, limit: int) -> None:
-    """Refuse a directory of far too many entries before a Python object is made of each."""
-    end = data.rfind(END_SIGNATURE)
+def _check_directory(data: bytes, limit: int) -> tuple[int, int]:
+    """Where the directory starts and how many entries it has.
+
+    zipfile makes an object of each entry before anybody can count them, and 10 MiB hold 200 000. So the entries
+    are counted first, by walking over them, and the walk ends at the limit: the counts that the archive itself
+    gives may lie.
+    """
+    start, end = _find_directory(data)
+    position, count = start, 0
+    while position < end:
+        if count == limit:
+            raise InvalidArchive(f"The archive has more than {limit} entries.", code="too_many_members")
+        if position + CENTRAL_BYTES > end or not data.startswith(CENTRAL_SIGNATURE, position):
+            raise _damaged_directory()
+        position += CENTRAL_BYTES + sum(CENTRAL_LENGTHS.unpack_from(data, position + 28))
+        count += 1
+    if position != end:
+        raise _damaged_directory()
+    return start, count
+
+
+def _find_directory(data: bytes) -> tuple[int, int]:
+    """Start and end of the directory, found as zipfile finds them."""
+    end = data.rfind(END_SIGNATURE, max(0, len(data) - END.size - MAX_COMMENT_BYTES))
     if end < 0 or end + END.size > len(data):
         raise InvalidArchive("The upload is not a zip archive.", code="not_a_zip")
     _, disk, start_disk, _, _, size, _, _ = END.unpack_from(data, end)
-    if disk != start_disk:
+    locator = end - LOCATOR64.size
+    if locator >= 0 and data.startswith(LOCATOR64_SIGNATURE, locator):
+        # It overrides the record behind it, whatever that one says. zipfile looks for it right before its
+        # locator, newer ones where the locator points: it has to be the same place.
+        end = locator - END64.size
+        if end < 0 or LOCATOR64.unpack_from(data, locator)[2] != end or not data.startswith(END64_SIGNATURE, end):
+            raise _damaged_directory()
+        _, _, _, _, disk, start_disk, _, _, size, _ = END64.unpack_from(data, end)
+    if disk or start_disk:
         raise InvalidArchive("The archive is one part of several.", code="corrupt_archive")
-    # Zip64 keeps the size elsewhere, and 76 bytes of its own before this record. A name may contain the
-    # signature, so the count can be too high, but by little in an honest archive.
-    count = data.count(CENTRAL_SIGNATURE, max(0, end - size - 76) if size != 0xFFFFFFFF else 0, end)
-    if count > limit * 2 + 100:
-        raise _too_many(count, limit)
+    if size > end:
+        raise _damaged_directory()
+    return end - size, end
 
 
-def _too_many(count: int, limit: int) -> InvalidArchive:
-    return InvalidArchive(f"The archive has {count} entries; the limit is {limit}.", code="too_many_members")
+def _damaged_directory() -> InvalidArchive:
+    return InvalidArchive("The archive's directory is damaged.", code="corrupt_archive")
 
 
 # --- One member -------------------------------------------------------------------------------------------
@@ -123,10 +162,16 @@ def _check_member(member: zipfile.ZipInfo) -> None:
             f"{shown} is compressed by a method other than stored and deflate.", code="unsupported_compression"
         )
     if not name.isascii() and not member.flag_bits & FLAG_UTF8:
-        raise InvalidArchive(f"The name {shown} is not marked as UTF-8.", code="bad_member_name")
+        raise InvalidArchive(
+            f"The name {shown} is not marked as UTF-8; pack the archive again with a tool that does that.",
+            code="bad_member_name",
+        )
     fault = _name_fault(name)
     if fault:
         raise InvalidArchive(f"The name {shown} {fault}.", code="bad_member_name")
+    if member.filename != name:
+        # From Python 3.13 on, zipfile prefers the name in an extra field (0x7075), which nobody has checked.
+        raise InvalidArchive(f"{shown} has two different names.", code="bad_member_name")
     kind = stat.S_IFMT(member.external_attr >> 16)
     expected = stat.S_IFDIR if member.is_dir() else stat.S_IFREG
     if kind not in (0, expected):
@@ -157,14 +202,18 @@ def _name_fault(name: str) -> str | None:
 
 def _shown(name: str) -> str:
     """A name for a message: quoted, escaped, not too long."""
-    return repr(name if len(name) <= 80 else f"{name[:77]}...")
+    shown = repr(name[: SHOWN_NAME_CHARACTERS + 1])
+    return shown if len(shown) <= SHOWN_NAME_CHARACTERS + 2 else f"{shown[: SHOWN_NAME_CHARACTERS - 2]}...{shown[-1]}"
 
 
 # --- All members together ---------------------------------------------------------------------------------
 
 
-def _check_layout(data: bytes, members: list[zipfile.ZipInfo]) -> None:
-    """Every member has a header of its own with the same name, and no two share bytes (Fifield's bombs do)."""
+def _check_layout(data: bytes, members: list[zipfile.ZipInfo], directory_start: int) -> None:
+    """Every member has a header of its own with the same name, before the directory, and no two share bytes.
+
+    Bombs that inflate the same bytes again and again do share: https://www.bamsoftware.com/hacks/zipbomb/
+    """
     end = 0
     for member in sorted(members, key=lambda each: each.header_offset):
         start = member.header_offset
@@ -179,22 +228,33 @@ def _check_layout(data: bytes, members: list[zipfile.ZipInfo]) -> None:
         if name != member.orig_filename.encode():
             raise InvalidArchive(f"{_shown(member.filename)} has two different names.", code="corrupt_archive")
         end = name_start + name_bytes + extra_bytes + member.compress_size
-    if end > len(data):
-        raise InvalidArchive("The archive is cut short.", code="corrupt_archive")
+    if end > directory_start:
+        raise InvalidArchive("The archive is cut short, or a member's size is wrong.", code="corrupt_archive")
 
 
 def _check_tree(files: Iterable[str], folders: Iterable[str]) -> None:
     """No name twice, and none that is a file and a folder."""
     seen: set[str] = set()
-    parents = {folder.removesuffix("/") for folder in folders}
+    parents: set[str] = set()
     for name in files:
         if name in seen:
             raise InvalidArchive(f"{_shown(name)} is there twice.", code="duplicate_member")
         seen.add(name)
-        parents.update(str(parent) for parent in PurePosixPath(name).parents)
-    clash = next(iter(sorted(seen & parents)), None)
+        _add_parents(name, parents)
+    for folder in folders:
+        _add_parents(folder, parents)
+    clash = min(seen & parents, default=None)
     if clash is not None:
         raise InvalidArchive(f"{_shown(clash)} is both a file and a folder.", code="conflicting_members")
+
+
+def _add_parents(path: str, parents: set[str]) -> None:
+    """Add every folder that `path` lies in (and itself, when it ends in a slash), stopping at one that is known."""
+    while (cut := path.rfind("/")) > 0:
+        path = path[:cut]
+        if path in parents:
+            return
+        parents.add(path)
 
 
 # --- The entry --------------------------------------------------------------------------------------------
@@ -208,16 +268,20 @@ def choose_entry(archive: Archive, language: Language, entry: str | None) -> str
 
     :raises InvalidRequest: when it is not there, no program of that language, or not obvious.
     """
-    if entry is None:
+    if not entry:
         return _obvious_entry(archive, language)
-    name = entry.strip().removeprefix("./")
+    name = entry if entry in archive.names else entry.strip().removeprefix("./")
     if name not in archive.names:
-        similar = difflib.get_close_matches(name[:MAX_PATH_BYTES], archive.names, n=3)
+        similar = difflib.get_close_matches(name[:COMPARED_CHARACTERS], _comparable(archive.names))
         hint = f" Did you mean {' or '.join(map(_shown, similar))}?" if similar else ""
         raise InvalidRequest(f"The archive has no file {_shown(name)}.{hint}", code="entry_not_found")
     if not name.endswith(language.extensions):
         raise InvalidRequest(f"{_shown(name)} does not end in {' or '.join(language.extensions)}.", code="bad_entry")
     return name
+
+
+def _comparable(names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if len(name) <= COMPARED_CHARACTERS][:COMPARED_NAMES]
 
 
 def _obvious_entry(archive: Archive, language: Language) -> str:

@@ -22,7 +22,6 @@ from sandbox import engine
 from sandbox.settings import Settings, load
 from scripts.steps import Failed, Step, apt_install, guarded, run_logged, step
 
-MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SITE_PACKAGES = "usr/local/lib/python3.11/dist-packages"
 
@@ -116,12 +115,12 @@ def download_wheel(requirement: str, downloads: Path) -> Path:
 def bootstrap(root: Path, now: Step) -> None:
     """A minimal Debian with Python in `root`."""
     suite, packages = recipe()["suite"], recipe()["packages"]
-    mirror = os.environ.get("DEBIAN_MIRROR", MIRROR)
-    now.say(f"debootstrap {suite} from {mirror} (one to five minutes; log: build/debootstrap.log)")
+    mirror = os.environ.get("DEBIAN_MIRROR")
+    now.say(f"debootstrap {suite} (one to five minutes; log: build/debootstrap.log; DEBIAN_MIRROR names a mirror)")
     # In a mount namespace of its own, so that an interrupted run leaves no /proc mounted inside the folder.
     run_logged(
         ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(packages)}",
-         *([f"--keyring={KEYRING}"] if KEYRING.exists() else []), suite, str(root), mirror],
+         *([f"--keyring={KEYRING}"] if KEYRING.exists() else []), suite, str(root), *([mirror] if mirror else [])],
         "debootstrap.log", timeout_seconds=1800,
     )  # fmt: skip
     # Debian's own additions to Python, which the official image does not have either.

@@ -242,7 +242,7 @@ def process(tmp_path: Path, **settings: Any) -> Iterator[tuple[subprocess.Popen[
         try:
             assert running.stdout
             line = running.stdout.readline()
-            assert line.startswith("Safe Code Executor is ready: http://127.0.0.1:"), (tmp_path / "log").read_text()
+            assert line.startswith("Safe Code Executor is ready: http://"), (tmp_path / "log").read_text()
             yield running, line.split()[-1].rstrip("/")
         finally:
             running.kill()
@@ -373,3 +373,15 @@ def test_every_address_of_a_name_is_listened_on(settings: Settings) -> None:
     finally:
         for bound in sockets:
             bound.close()
+
+
+def test_a_name_with_two_addresses_is_served_on_both_and_stops_cleanly(tmp_path: Path) -> None:
+    with process(tmp_path, host="localhost") as (running, url):
+        port = url.rsplit(":", 1)[1]
+        for bound in web_server.listen(load(data_dir=tmp_path, host="localhost", port=0)):
+            address = bound.getsockname()[0]
+            bound.close()
+            shown = f"[{address}]" if ":" in address else address
+            assert requests.get(f"http://{shown}:{port}/healthz", timeout=5).status_code == 200
+        running.terminate()
+        assert running.wait(10) == 0

@@ -223,7 +223,7 @@ def test_pieces_that_were_not_fetched_are_joined_in_order() -> None:
     ]
 
 
-def test_a_program_that_switches_streams_a_million_times_costs_little_and_loses_nothing() -> None:
+def test_a_program_that_switches_streams_at_every_letter_costs_little_and_loses_nothing() -> None:
     feed = Feed()
     for _ in range(100_000):
         feed.put_output(Stream.STDOUT, "o")

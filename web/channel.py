@@ -82,7 +82,7 @@ class Channel(HTTPChannel):
             super().send_continue()
 
     def handle_write(self) -> None:
-        if self.linger_until is not None and self.close_when_flushed and not self.is_lingering:
+        if self.linger_until is not None and self.close_when_flushed and not self.will_close:
             self._flush_exception(self._flush_some)
             if not self.total_outbufs_len and self.connected:
                 self._begin_lingering()

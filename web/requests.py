@@ -24,6 +24,8 @@ from web.limits import form_fields_bytes
 
 SHOWN_PROBLEMS = 3
 """How many of a body's problems one message names."""
+SHOWN_NAME_CHARACTERS = 255
+"""How much of an upload's file name is kept; it is only ever shown."""
 FORM_FIELDS = ("entry", "language", "stdin", "args")
 FORM_PARTS = 16
 """More parts than the form has fields, so that a message can still name what is unknown or given twice."""
@@ -130,7 +132,7 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
     data = upload.stream.read(settings.max_upload_bytes + 1)
     if len(data) > settings.max_upload_bytes:
         raise BodyTooLarge(f"The archive is larger than the limit of {settings.max_upload_bytes} bytes.")
-    archive = check_archive(data, settings, name=upload.filename or "archive.zip")
+    archive = check_archive(data, settings, name=(upload.filename or "")[:SHOWN_NAME_CHARACTERS])
     entry = choose_entry(archive, language, fields.get("entry") or None)
     client = request.remote_addr or ""
     return RunRequest(language.name, archive=archive, entry=entry, args=tuple(args), stdin=stdin, client=client)

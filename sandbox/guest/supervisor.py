@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import select
@@ -30,7 +31,8 @@ import time
 APP = "/app"
 NOBODY = 65534
 FRAME = struct.Struct(">cI")
-PIPE_BYTES = 65536
+READ_BYTES = 65536
+OUTPUT_PIPE_BYTES = 1 << 20
 PR_CAPBSET_DROP = 24  # prctl(2)
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")  # cgroup v2, v1
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": APP, "LANG": "C.UTF-8"}
@@ -98,6 +100,8 @@ class Program:
         self.stdout, child_stdout = os.pipe()
         self.stderr, child_stderr = os.pipe()
         os.seteuid(0)
+        for descriptor in (self.stdout, self.stderr):
+            widen(descriptor)
         self.pid = os.fork()
         if self.pid == 0:
             become(command, environment, child_stdin, child_stdout, child_stderr)
@@ -113,6 +117,15 @@ class Program:
         os.waitpid(self.pid, 0)
         for descriptor in (self.stdin, self.stdout, self.stderr):
             os.close(descriptor)
+
+
+def widen(descriptor: int) -> None:
+    """Let a pipe hold more than 64 KiB: Node loses what did not fit when a program calls process.exit().
+
+    The kernel bounds the sum per user (pipe-user-pages-soft, pipe(7)); beyond it a pipe stays as it is.
+    """
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, OUTPUT_PIPE_BYTES)
 
 
 def become(command: list[str], environment: dict[str, str], *streams: int) -> NoReturn:
@@ -214,7 +227,7 @@ def unpack(data: bytes, names: list[str]) -> None:
                 path = os.path.join(APP, name)
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
                 with archive.open(name) as member:
-                    write_file(path, iter(functools.partial(member.read, PIPE_BYTES), b""))
+                    write_file(path, iter(functools.partial(member.read, READ_BYTES), b""))
                 if os.stat(path).st_size != archive.getinfo(name).file_size:
                     raise Refused("corrupt_archive")
     except OSError as problem:
@@ -241,7 +254,7 @@ class Capture:
 
     def read(self) -> int:
         """Take what is there; the number of bytes, 0 at the end of the stream."""
-        data = os.read(self.descriptor, PIPE_BYTES)
+        data = os.read(self.descriptor, READ_BYTES)
         head, rest = data[: self.head_left], data[self.head_left :]
         if head:
             send(self.kind, head)

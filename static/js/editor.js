@@ -1,103 +1,97 @@
-/**
- * The program being written: the page's own textarea, turned in place into an editor that colours and indents.
- *
- * The library takes over a textarea that already lies in its kind of box, as it does after rendering on a server,
- * so that box is built around ours, which keeps its name, label and text.
- */
+/** The program being written: the page's textarea, upgraded in place to one that colours and indents. */
 import {
+  createEditor,
   defaultKeymap,
   editHistory,
   editorCommands,
   highlightBracketPairs,
   insertText,
   matchBrackets,
-  mountEditorsUnder,
 } from "../vendor/editor.js";
-import { byId, make } from "./dom.js";
+import { limits } from "./config.js";
+import { byId } from "./dom.js";
 
-/** Grammars by the server's names for languages. */
-const GRAMMARS = /** @type {Record<string, string>} */ ({ python: "python", node: "javascript" });
-const TAB_SIZES = /** @type {Record<string, number>} */ ({ python: 4, node: 2 });
+/** Grammars and indentation by the server's names for languages. */
+const MODES = /** @type {Record<string, {grammar: string, tabSize: number}>} */ ({
+  python: { grammar: "python", tabSize: 4 },
+  node: { grammar: "javascript", tabSize: 2 },
+});
 
-const textarea = byId("code", HTMLTextAreaElement);
-const editor = upgrade();
-/** @type {Set<() => void>} */
-const listeners = new Set();
-let isLoading = false;
+const editor = upgrade(/** @type {HTMLTextAreaElement} */ (byId("code")));
+/** @type {(() => void)[]} */
+const listeners = [];
 
-function upgrade() {
-  const parent = /** @type {HTMLElement} */ (textarea.parentElement);
-  const text = textarea.value;
-  const overlays = make("div", { class: "pce-overlays" });
-  const line = make("div", { class: "pce-line", "aria-hidden": "true" }, "\n");
-  const box = make("div", { class: "prism-code-editor language-python show-line-numbers pce-nowrap", "data-options": "{}" });
-  box.append(make("div", { class: "pce-wrapper" }, overlays, line));
-  box.style.tabSize = "4";
-  parent.append(box);
-  textarea.className = "pce-textarea";
-  textarea.value = "";
-  textarea.textContent = "";
-  overlays.append(textarea);
-  const keymap = /** @type {Record<string, any>} */ ({ ...defaultKeymap });
+/** @param {HTMLTextAreaElement} plain */
+function upgrade(plain) {
+  const upgraded = createEditor(null, { value: plain.value, language: "python", tabSize: 4 });
+  const { textarea } = upgraded;
+  for (const name of ["name", "aria-describedby"]) textarea.setAttribute(name, plain.getAttribute(name) ?? "");
+  const hadFocus = document.activeElement === plain;
+  plain.replaceWith(upgraded.container);
+  textarea.id = plain.id;
+  if (hadFocus) textarea.focus();
+  const keymap = { ...defaultKeymap };
   // These run the program instead.
   delete keymap["Mod+Enter"];
   delete keymap["8+Enter"];
-  const extensions = [editorCommands(keymap), editHistory(), matchBrackets(false), highlightBracketPairs()];
-  const [mounted] = mountEditorsUnder(parent, () => extensions);
-  mounted.setOptions({ value: text });
-  mounted.on("update", () => changed());
-  return mounted;
+  upgraded.addExtensions(editorCommands(keymap), editHistory(), matchBrackets(false), highlightBracketPairs());
+  upgraded.on("update", () => {
+    clearMarks();
+    countCharacters();
+    for (const listener of listeners) listener();
+  });
+  return upgraded;
 }
 
-function changed() {
-  clearMark();
-  for (const listener of listeners) listener();
-}
+export const code = () => editor.value;
+export const focus = () => editor.textarea.focus();
 
-/** @param {() => void} listener called after every change, by hand or not */
-export const onChange = (listener) => listeners.add(listener);
+/** @param {() => void} listener called after every change, typed or not */
+export const onChange = (listener) => listeners.push(listener);
 
-/** Whether the change that listeners hear of was made by the page and not by typing. */
-export const isBeingLoaded = () => isLoading;
-
-export const code = () => textarea.value;
-
-/** @param {string} text the new program; what was there and its undo steps are gone */
-export function load(text) {
-  isLoading = true;
-  editor.setOptions({ value: text });
-  isLoading = false;
-  textarea.setSelectionRange(0, 0);
-  editor.container.scrollTo(0, 0);
-}
-
-/** @param {string} text put in place of everything, so that undo brings back what was there */
+/** Put `text` in place of everything; undo brings back what was there. @param {string} text */
 export function replace(text) {
-  insertText(editor, text, 0, textarea.value.length, 0, 0);
+  if (text !== editor.value) insertText(editor, text, 0, editor.value.length, 0, 0);
   editor.container.scrollTo(0, 0);
 }
 
-/** @param {string} language */
-export function setLanguage(language) {
-  editor.setOptions({ language: GRAMMARS[language] ?? "text", tabSize: TAB_SIZES[language] ?? 4 });
+/** @param {string} language @param {string} text the draft of that language: no step that undo could take back */
+export function show(language, text) {
+  const { grammar, tabSize } = MODES[language] ?? { grammar: "text", tabSize: 4 };
+  editor.setOptions({ language: grammar, tabSize, value: text });
+  countCharacters();
 }
 
-function clearMark() {
-  for (const line of editor?.container.querySelectorAll(".marked") ?? []) line.classList.remove("marked");
+/** As the server counts: code points, not UTF-16 units. */
+export function characters() {
+  let count = 0;
+  for (const _ of editor.value) count++;
+  return count;
+}
+
+function countCharacters() {
+  const counter = byId("counter");
+  const count = characters();
+  counter.textContent = `${count.toLocaleString("en")} / ${limits.max_code_characters.toLocaleString("en")} characters`;
+  counter.classList.toggle("over", count > limits.max_code_characters);
+}
+
+export function clearMarks() {
+  for (const line of document.querySelectorAll(".pce-line.failed")) line.classList.remove("failed");
 }
 
 /** @param {number} number the line to mark, from 1 */
-export function markLine(number) {
-  clearMark();
-  const line = editor.lines[number];
-  line?.classList.add("marked");
-  line?.scrollIntoView({ block: "nearest" });
+export function mark(number) {
+  clearMarks();
+  editor.lines[number]?.classList.add("failed");
 }
 
-/** @param {number} number the line to put the cursor on, from 1 */
-export function goToLine(number) {
-  const start = textarea.value.split("\n").slice(0, number - 1).join("\n").length + (number > 1 ? 1 : 0);
-  textarea.focus();
-  textarea.setSelectionRange(start, start);
-  markLine(number);
+/** Put the cursor on a line and show it. @param {number} number from 1 */
+export function goTo(number) {
+  const before = editor.value.split("\n").slice(0, number - 1);
+  const start = before.reduce((sum, line) => sum + line.length + 1, 0);
+  focus();
+  editor.textarea.setSelectionRange(start, start);
+  mark(number);
+  editor.lines[number]?.scrollIntoView({ block: "nearest" });
 }

@@ -1,81 +1,86 @@
-/** What a run has written: kept whole, shown as two panels or as one, copied, saved, cleared. */
-import { byId } from "./dom.js";
-import { copyText } from "./clipboard.js";
-import { size } from "./format.js";
+/** What a run has written: kept whole, shown as two panels or as one; copied, saved, cleared. */
+import { byId, copyText, toast } from "./dom.js";
 import { Pane } from "./pane.js";
-import { recall, remember } from "./store.js";
-/** @import {Stream} from "./types.js" */
+import { local } from "./store.js";
 
-/** @type {{stream: Stream, text: string}[]} */
+/** @typedef {import("./types.js").StreamName} StreamName */
+
+/** Longer errors are not searched for places in the program: that would be felt. */
+const LINKED_CHARACTERS = 200_000;
+
+const panes = {
+  stdout: new Pane(byId("output"), false),
+  stderr: new Pane(byId("error"), false),
+  both: new Pane(byId("combined"), true),
+};
+/** @type {{stream: StreamName, text: string}[]} */
 let written = [];
-const texts = { stdout: "", stderr: "" };
-const panes = { stdout: new Pane(byId("stdout")), stderr: new Pane(byId("stderr")), both: new Pane(byId("both")) };
-const encoder = new TextEncoder();
+let texts = { stdout: "", stderr: "", note: "" };
 let isCombined = false;
+let hasEnded = true;
 
 export function clear() {
   written = [];
-  texts.stdout = texts.stderr = "";
+  texts = { stdout: "", stderr: "", note: "" };
+  hasEnded = false;
   for (const pane of Object.values(panes)) pane.clear();
-  showSizes();
 }
 
-/** @param {Stream} stream @param {string} text */
+/** @param {StreamName} stream @param {string} text */
 export function write(stream, text) {
+  if (!text) return;
   texts[stream] += text;
   written.push({ stream, text });
-  (isCombined ? panes.both : panes[stream]).write(stream, text);
+  show(stream, text);
+}
+
+/** @param {StreamName} stream @param {string} text */
+function show(stream, text) {
+  if (isCombined) panes.both.write(stream, text);
+  else if (stream === "note") panes.stdout.write(stream, text);
+  else panes[stream].write(stream, text);
 }
 
 /**
- * The run is over: show what its result has beyond what was seen live, or instead of it.
- *
+ * The run is over: show what its result has beyond what was seen live, or the result instead of it.
  * @param {string} output
  * @param {string} error
  */
 export function settle(output, error) {
   if (!output.startsWith(texts.stdout) || !error.startsWith(texts.stderr)) clear();
-  if (output.length > texts.stdout.length) write("stdout", output.slice(texts.stdout.length));
-  if (error.length > texts.stderr.length) write("stderr", error.slice(texts.stderr.length));
-  finish();
+  write("stdout", output.slice(texts.stdout.length));
+  write("stderr", error.slice(texts.stderr.length));
+  end();
 }
 
-/** Nothing more follows. */
-export function finish() {
-  for (const pane of Object.values(panes)) pane.end();
-  showSizes();
+/** Nothing more will be written. */
+export function end() {
+  hasEnded = true;
+  if (texts.stderr.length > LINKED_CHARACTERS) return;
+  (isCombined ? panes.both : panes.stderr).link();
 }
 
-function showSizes() {
-  const bytes = { stdout: encoder.encode(texts.stdout).length, stderr: encoder.encode(texts.stderr).length };
-  const both = bytes.stdout + bytes.stderr;
-  for (const [name, count] of Object.entries({ ...bytes, both })) {
-    byId(`size-${name}`).textContent = count ? size(count) : "";
-  }
-}
-
-/** The text of both streams, in the order it was written. */
-const all = () => written.map(({ text }) => text).join("");
+const all = () => (isCombined ? written.map(({ text }) => text).join("") : texts.stdout + texts.stderr);
+export const errorText = () => texts.stderr;
 
 /** @param {boolean} combined */
 function setView(combined) {
   isCombined = combined;
-  remember("view", combined ? "combined" : "separate");
-  byId("panes").dataset.view = combined ? "combined" : "separate";
+  local.set("view", combined ? "combined" : "separate");
+  byId("separate").hidden = combined;
+  byId("together").hidden = !combined;
   byId("view-separate").setAttribute("aria-pressed", String(!combined));
   byId("view-combined").setAttribute("aria-pressed", String(combined));
-  byId("pane-stdout").hidden = byId("pane-stderr").hidden = combined;
-  byId("pane-both").hidden = !combined;
   for (const pane of Object.values(panes)) pane.clear();
-  for (const { stream, text } of written) (combined ? panes.both : panes[stream]).write(stream, text);
-  for (const pane of Object.values(panes)) pane.end();
+  for (const { stream, text } of written) show(stream, text);
+  if (hasEnded) end();
 }
 
 /** @param {boolean} wraps */
 function setWrap(wraps) {
-  remember("wrap", String(wraps));
-  byId("panes").dataset.wrap = String(wraps);
-  byId("output-wrap").setAttribute("aria-pressed", String(wraps));
+  local.set("wrap", String(wraps));
+  for (const id of ["separate", "together"]) byId(id).classList.toggle("wrapped", wraps);
+  byId("wrap").setAttribute("aria-pressed", String(wraps));
 }
 
 function download() {
@@ -86,23 +91,24 @@ function download() {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-/**
- * @param {() => void} onClear
- * @param {(line: number) => void} onPlace a place in a traceback was chosen
- */
-export function install(onClear, onPlace) {
+/** @param {{cleared: () => void, goTo: (line: number) => void}} on */
+export function install(on) {
   byId("view-separate").addEventListener("click", () => setView(false));
   byId("view-combined").addEventListener("click", () => setView(true));
-  byId("output-wrap").addEventListener("click", () => setWrap(byId("panes").dataset.wrap !== "true"));
-  byId("output-copy").addEventListener("click", () => copyText(all(), byId("output-copy")));
-  byId("output-download").addEventListener("click", download);
-  byId("output-clear").addEventListener("click", () => {
+  byId("wrap").addEventListener("click", () => setWrap(byId("wrap").getAttribute("aria-pressed") !== "true"));
+  byId("copy").addEventListener("click", () =>
+    all() ? copyText(all(), "Output copied.") : toast("There is no output to copy."),
+  );
+  byId("download").addEventListener("click", () => (all() ? download() : toast("There is no output to save.")));
+  byId("clear-output").addEventListener("click", () => {
     clear();
-    onClear();
+    on.cleared();
   });
-  byId("panes").addEventListener("click", ({ target }) => {
-    if (target instanceof HTMLElement && target.dataset.line) onPlace(Number(target.dataset.line));
-  });
-  setWrap(recall("wrap") !== "false");
-  setView(recall("view") === "combined");
+  for (const { root } of Object.values(panes)) {
+    root.addEventListener("click", ({ target }) => {
+      if (target instanceof HTMLElement && target.dataset.line) on.goTo(Number(target.dataset.line));
+    });
+  }
+  setWrap(local.get("wrap") !== "false");
+  setView(local.get("view") === "combined");
 }

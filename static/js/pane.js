@@ -1,34 +1,33 @@
 /**
- * A panel of output that stays smooth at a megabyte: text is added a bounded piece per animation frame, in blocks
- * of lines that the browser lays out only when they come into view.
+ * A panel of output that stays smooth at a megabyte: a bounded piece of text is added per animation frame, in
+ * blocks of lines that the browser lays out only when they come into view.
  */
-import { AnsiReader } from "./ansi.js";
-import { linked } from "./traces.js";
-/** @import {Stream} from "./types.js" */
+import { Painter, plain } from "./ansi.js";
+import { places } from "./trace.js";
+import { make } from "./dom.js";
+
+/** @typedef {import("./types.js").StreamName} StreamName */
 
 const CHARACTERS_PER_FRAME = 48 << 10;
 const BLOCK_CHARACTERS = 8 << 10;
-const LONGEST_LINE = 64 << 10;
-/** The end of a piece that may go on in the next one: an escape sequence, or a place in a traceback. */
-// eslint-disable-next-line no-control-regex
-const UNFINISHED = /(?:\x1b(?:\[[\d;?]*)?|\r|(?:File "|\/app\/)[^\n]{0,200})$/;
-const AT_END_PIXELS = 24;
-
-const asText = (/** @type {string} */ text) => [document.createTextNode(text)];
+/** After so many coloured pieces the rest is shown without colours: each of them costs an element. */
+const MOST_SPANS = 20_000;
+const AT_END_PIXELS = 32;
 
 export class Pane {
-  /** @type {{stream: Stream, text: string}[]} */
+  /** @type {{stream: StreamName, text: string}[]} */
   #queue = [];
   /** @type {HTMLElement | null} */
   #block = null;
   #blockLength = 0;
-  #held = { stdout: "", stderr: "" };
-  #readers = { stdout: new AnsiReader(), stderr: new AnsiReader() };
   #frame = 0;
+  #spans = 0;
+  #painters = { stdout: new Painter(), stderr: new Painter(), note: new Painter() };
 
-  /** @param {HTMLElement} root */
-  constructor(root) {
+  /** @param {HTMLElement} root @param {boolean} marksErrors whether text of stderr is told apart */
+  constructor(root, marksErrors) {
     this.root = root;
+    this.marksErrors = marksErrors;
   }
 
   clear() {
@@ -36,85 +35,99 @@ export class Pane {
     this.#frame = 0;
     this.#queue = [];
     this.#block = null;
-    this.#held = { stdout: "", stderr: "" };
-    this.#readers = { stdout: new AnsiReader(), stderr: new AnsiReader() };
+    this.#spans = 0;
+    this.#painters = { stdout: new Painter(), stderr: new Painter(), note: new Painter() };
     this.root.replaceChildren();
   }
 
-  /** @param {Stream} stream @param {string} text */
+  /** @param {StreamName} stream @param {string} text */
   write(stream, text) {
-    for (let start = 0; start < text.length; start += CHARACTERS_PER_FRAME) {
-      this.#queue.push({ stream, text: text.slice(start, start + CHARACTERS_PER_FRAME) });
-    }
-    this.#schedule();
-  }
-
-  /** Show what was held back because more might have followed. */
-  end() {
-    for (const stream of /** @type {Stream[]} */ (["stdout", "stderr"])) this.#queue.push({ stream, text: "" });
-    this.#schedule();
-  }
-
-  #schedule() {
-    if (!this.#frame && this.#queue.length) this.#frame = requestAnimationFrame(() => this.#flush());
+    for (const piece of pieces(text)) this.#queue.push({ stream, text: piece });
+    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#flush());
   }
 
   #flush() {
     this.#frame = 0;
     const { root } = this;
     const follows = root.scrollHeight - root.scrollTop - root.clientHeight < AT_END_PIXELS;
-    for (let room = CHARACTERS_PER_FRAME; room > 0 && this.#queue.length; ) {
-      const { stream, text } = /** @type {{stream: Stream, text: string}} */ (this.#queue.shift());
-      room -= text.length + 64;
-      this.#add(stream, text);
+    for (let room = CHARACTERS_PER_FRAME; room > 0; ) {
+      const next = this.#queue.shift();
+      if (!next) break;
+      room -= next.text.length;
+      this.#append(next.stream, next.text);
     }
     if (follows) root.scrollTop = root.scrollHeight;
-    this.#schedule();
+    if (this.#queue.length) this.#frame = requestAnimationFrame(() => this.#flush());
   }
 
-  /** @param {Stream} stream @param {string} text empty when nothing follows */
-  #add(stream, text) {
-    const whole = this.#held[stream] + text;
-    const unfinished = text ? (UNFINISHED.exec(whole)?.[0] ?? "") : "";
-    this.#held[stream] = unfinished;
-    for (const piece of pieces(whole.slice(0, whole.length - unfinished.length))) this.#append(stream, piece);
-  }
-
-  /** @param {Stream} stream @param {string} piece */
-  #append(stream, piece) {
-    if (!piece) return;
-    const nodes = this.#readers[stream].read(piece, stream === "stderr" ? linked : asText);
+  /** @param {StreamName} stream @param {string} text */
+  #append(stream, text) {
+    const nodes =
+      this.#spans < MOST_SPANS ? this.#painters[stream].paint(text) : [document.createTextNode(plain(text))];
+    this.#spans += nodes.length;
+    const isMarked = stream === "note" || (stream === "stderr" && this.marksErrors);
     const block = this.#openBlock();
-    if (stream === "stderr" && this.root.id === "both") {
-      const span = document.createElement("span");
-      span.className = "from-stderr";
-      span.append(...nodes);
-      block.append(span);
-    } else {
-      block.append(...nodes);
-    }
-    this.#blockLength += piece.length;
-    const isFull = this.#blockLength >= BLOCK_CHARACTERS && piece.endsWith("\n");
-    if (isFull || this.#blockLength >= LONGEST_LINE) this.#block = null;
+    (isMarked ? span(block, stream === "note" ? "note" : "e") : block).append(...nodes);
+    this.#blockLength += text.length;
+    if (this.#blockLength >= BLOCK_CHARACTERS && text.endsWith("\n")) this.#block = null;
   }
 
   #openBlock() {
     if (!this.#block) {
-      this.#block = document.createElement("div");
-      this.#block.className = "block";
+      this.#block = make("span", { class: "block" });
       this.#blockLength = 0;
       this.root.append(this.#block);
     }
     return this.#block;
   }
+
+  /** Make the places of a traceback buttons. To be called when the run is over. */
+  link() {
+    this.settle();
+    this.root.normalize();
+    const walker = document.createTreeWalker(this.root, NodeFilter.SHOW_TEXT);
+    /** @type {Text[]} */
+    const texts = [];
+    while (walker.nextNode()) texts.push(/** @type {Text} */ (walker.currentNode));
+    for (const text of texts) linkPlaces(text);
+  }
+
+  /** Everything that waits, now: for results that are shown at once. */
+  settle() {
+    while (this.#queue.length) this.#flush();
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+  }
+
+  /** @returns {boolean} whether text still waits for its frame */
+  get isBehind() {
+    return this.#queue.length > 0;
+  }
 }
 
-/** @param {string} text @returns {string[]} the text in pieces of about a block, cut after line ends where there are any */
+/** The span of that class at the block's end. @param {HTMLElement} block @param {string} name */
+function span(block, name) {
+  const last = block.lastChild;
+  if (last instanceof HTMLElement && last.className === name) return last;
+  return block.appendChild(make("span", { class: name }));
+}
+
+/** @param {Text} text */
+function linkPlaces(text) {
+  for (const { start, end, line } of places(text.data).reverse()) {
+    const place = text.splitText(start);
+    place.splitText(end - start);
+    place.replaceWith(make("button", { type: "button", class: "line", "data-line": String(line) }, place.data));
+  }
+}
+
+/** @param {string} text @returns {string[]} pieces of about a block, cut after line ends where there are any */
 function pieces(text) {
   const found = [];
   for (let start = 0; start < text.length; ) {
     const lineEnd = text.indexOf("\n", start + BLOCK_CHARACTERS);
-    const end = lineEnd < 0 ? text.length : lineEnd + 1;
+    const near = lineEnd >= 0 && lineEnd - start < 2 * CHARACTERS_PER_FRAME;
+    const end = near ? lineEnd + 1 : Math.min(text.length, start + CHARACTERS_PER_FRAME);
     found.push(text.slice(start, end));
     start = end;
   }

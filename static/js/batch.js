@@ -1,0 +1,165 @@
+/** Several programs in parallel: examples that were marked, or a list that was edited; results side by side. */
+import * as api from "./api.js";
+import { languages, limits } from "./config.js";
+import { announce, byId, make, toast } from "./dom.js";
+import { checked } from "./inputs.js";
+import { Pane } from "./pane.js";
+import { measures, verdict } from "./result.js";
+import { snippets } from "./snippets.js";
+import * as status from "./status.js";
+import { join } from "./words.js";
+
+/** @typedef {import("./types.js").Program} Program */
+/** @typedef {{element: HTMLElement, read: () => Program, show: (result: import("./types.js").Result) => void,
+ *   clear: () => void, snippet: string}} Task */
+
+/** @type {Task[]} */
+let tasks = [];
+/** @type {() => void} */
+let finished = () => {};
+
+/** @param {Program} program @param {string} [snippet] the example it came from @returns {boolean} whether there was room */
+function add(program, snippet = "") {
+  if (tasks.length >= limits.max_batch_tasks) {
+    toast(`A batch has at most ${limits.max_batch_tasks} tasks.`);
+    return false;
+  }
+  const task = makeTask(program, snippet);
+  tasks.push(task);
+  byId("batch-tasks").append(task.element);
+  renumber();
+  return true;
+}
+
+/** @param {Task} task */
+function remove(task) {
+  tasks = tasks.filter((other) => other !== task);
+  task.element.remove();
+  const mark = /** @type {HTMLInputElement | null} */ (document.getElementById(`mark-${task.snippet}`));
+  if (mark) mark.checked = false;
+  renumber();
+}
+
+function renumber() {
+  tasks.forEach(({ element }, index) => {
+    for (const label of element.querySelectorAll("[data-label]")) {
+      label.setAttribute("aria-label", `${label.getAttribute("data-label")} ${index + 1}`);
+    }
+  });
+  const count = `${tasks.length} of ${limits.max_batch_tasks} tasks`;
+  byId("batch-state").textContent = count;
+  /** @type {HTMLButtonElement} */ (byId("batch-run")).disabled = tasks.length === 0;
+}
+
+/** @param {Program} program @param {string} snippet @returns {Task} */
+function makeTask(program, snippet) {
+  const options = languages.map(({ name, title }) => make("option", { value: name, selected: name === program.language }, title));
+  const language = make("select", { "data-label": "Language of task" }, ...options);
+  const code = make("textarea", { spellcheck: "false", rows: "7", "data-label": "Code of task" });
+  code.value = program.code;
+  const args = make("input", { "data-label": "Arguments of task", placeholder: "Arguments", autocomplete: "off" });
+  args.value = join(program.args);
+  const stdin = make("textarea", { rows: "2", class: "short", "data-label": "Input of task", placeholder: "Standard input" });
+  stdin.value = program.stdin;
+  const given = make("details", {}, make("summary", {}, "Input"), args, stdin);
+  given.open = Boolean(args.value || stdin.value);
+  const badge = make("span", { class: "badge", "data-state": "idle" }, "Not run");
+  const meta = make("span", { class: "meta" });
+  const output = make("pre", { class: "console wrapped", tabindex: "0", role: "region", "data-label": "Output of task" });
+  const pane = new Pane(output, true);
+  const drop = make("button", { type: "button", class: "quiet", "data-label": "Remove task", onclick: () => remove(task) }, "Remove");
+  const head = make("div", { class: "head" }, language, drop);
+  const element = make("li", { class: "task" }, head, code, given, make("div", { class: "verdict" }, badge, meta), output);
+  /** @type {Task} */
+  const task = {
+    element,
+    snippet,
+    read: () => ({ language: language.value, code: code.value, ...checked(args.value, stdin.value) }),
+    clear() {
+      pane.clear();
+      badge.textContent = "Running";
+      badge.dataset.state = "running";
+      meta.textContent = "";
+    },
+    show(result) {
+      const { words, tone } = verdict(result);
+      badge.textContent = words;
+      badge.dataset.state = tone;
+      meta.textContent = measures(result);
+      pane.clear();
+      pane.write("stdout", result.output);
+      pane.write("stderr", result.error);
+    },
+  };
+  return task;
+}
+
+async function run() {
+  const button = /** @type {HTMLButtonElement} */ (byId("batch-run"));
+  const asked = tasks;
+  status.clearNotice("batch-notice");
+  const began = performance.now();
+  try {
+    const programs = asked.map((task) => task.read());
+    button.disabled = true;
+    for (const task of asked) task.clear();
+    const { results } = await api.json("/run-batch", api.post({ tasks: programs }));
+    asked.forEach((task, index) => task.show(results[index]));
+    const took = ((performance.now() - began) / 1000).toFixed(2);
+    byId("batch-state").textContent = `${results.length} tasks in ${took} s`;
+    announce(`Batch finished: ${results.map((/** @type {any} */ result) => verdict(result).words).join(", ")}.`);
+  } catch (problem) {
+    fail(problem, asked);
+  } finally {
+    button.disabled = tasks.length === 0;
+    finished();
+  }
+}
+
+/** @param {unknown} problem @param {Task[]} asked */
+function fail(problem, asked) {
+  for (const { element } of asked) {
+    const badge = /** @type {HTMLElement} */ (element.querySelector(".badge"));
+    badge.textContent = "Not run";
+    badge.dataset.state = "idle";
+  }
+  const failure = problem instanceof api.Failure ? problem : new api.Failure(String(/** @type {Error} */ (problem).message), "refused");
+  status.notice(failure, failure.retryAfter || failure.code === "offline" ? run : null, "batch-notice");
+}
+
+/** @param {HTMLInputElement} mark @param {import("./snippets.js").Snippet} snippet */
+function toggle(mark, snippet) {
+  const task = tasks.find((other) => other.snippet === snippet.id);
+  if (!mark.checked && task) remove(task);
+  else if (mark.checked) mark.checked = add({ ...snippet, args: [], stdin: "" }, snippet.id);
+}
+
+/** @param {{program: () => Program, finished: () => void}} on */
+export function install(on) {
+  finished = on.finished;
+  for (const snippet of snippets) {
+    const mark = make("input", { type: "checkbox", id: `mark-${snippet.id}` });
+    mark.addEventListener("change", () => toggle(mark, snippet));
+    byId("batch-marks").append(make("label", {}, mark, snippet.label));
+  }
+  byId("batch-add").addEventListener("click", () => {
+    add({ language: languages[0].name, code: "", args: [], stdin: "" });
+    tasks.at(-1)?.element.querySelector("textarea")?.focus();
+  });
+  byId("batch-current").addEventListener("click", () => {
+    try {
+      add(on.program());
+    } catch (problem) {
+      toast(/** @type {Error} */ (problem).message);
+    }
+  });
+  byId("batch-run").addEventListener("click", run);
+  addEventListener("keydown", (event) => {
+    const runs = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (runs && document.body.dataset.mode === "batch" && !(/** @type {HTMLButtonElement} */ (byId("batch-run")).disabled)) {
+      event.preventDefault();
+      run();
+    }
+  });
+  renumber();
+}

@@ -1,0 +1,144 @@
+/** The runs of before: searched, filtered, loaded further on scrolling; opened without running. */
+import * as api from "./api.js";
+import { languageOf } from "./config.js";
+import { byId, debounced, make, toast } from "./dom.js";
+import { ago, duration, verdict } from "./result.js";
+
+/** @typedef {import("./types.js").PastRun} PastRun */
+
+const PAGE_ROWS = 30;
+const NEAR_END_PIXELS = 160;
+
+const list = byId("history-list");
+const scroller = byId("history-scroll");
+const search = /** @type {HTMLInputElement} */ (byId("history-search"));
+const language = /** @type {HTMLSelectElement} */ (byId("history-language"));
+const status = /** @type {HTMLSelectElement} */ (byId("history-status"));
+/** @type {{open: (past: PastRun) => void, rerun: (past: PastRun) => void}} */
+let on;
+/** @type {string | null} */
+let next = null;
+/** Counts the lists asked for, so that answers to an older question are dropped. */
+let question = 0;
+let isLoading = false;
+
+/** Load the first page again. */
+export async function refresh() {
+  const top = scroller.scrollTop;
+  await load(null);
+  scroller.scrollTop = top;
+}
+
+/** @param {string | null} before */
+async function load(before) {
+  const asked = before ? question : ++question;
+  isLoading = true;
+  const query = new URLSearchParams({ limit: String(PAGE_ROWS), q: search.value.trim() });
+  query.set("language", language.value);
+  query.set("status", status.value);
+  if (before) query.set("before", before);
+  try {
+    const page = await api.json(`/history?${query}`);
+    if (asked !== question) return;
+    const items = page.runs.map(item);
+    if (before) list.append(...items);
+    else list.replaceChildren(...items);
+    next = page.next;
+    say(list.childElementCount ? (next ? "Scroll for more." : "") : emptySentence());
+  } catch (problem) {
+    if (asked === question) say(/** @type {Error} */ (problem).message);
+  } finally {
+    if (asked === question) isLoading = false;
+  }
+  loadMore();
+}
+
+/** @param {string} sentence */
+const say = (sentence) => (byId("history-state").textContent = sentence);
+
+const emptySentence = () =>
+  search.value || language.value || status.value ? "No run matches." : "Nothing has been run yet.";
+
+function loadMore() {
+  const isNearEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PIXELS;
+  if (next && !isLoading && isNearEnd && scroller.clientHeight) load(next);
+}
+
+/** @param {PastRun} past */
+function item(past) {
+  const { words, tone } = verdict(past);
+  const what = past.kind === "zip" ? `${past.archive} (${past.entry})` : firstLine(past.code);
+  const when = `${languageOf(past.language).title} · ${duration(past.duration_ms)} · ${ago(past.timestamp)}`;
+  const open = make(
+    "button",
+    { type: "button", class: "open", onclick: () => fetchThen(past.id, on.open) },
+    make("span", { class: "how", "data-state": tone }, words),
+    make("span", { class: "what" }, what),
+    make("span", { class: "when", title: past.timestamp }, when),
+  );
+  const also = make("div", { class: "also" });
+  if (past.kind === "code") {
+    also.append(action("Run again", what, () => fetchThen(past.id, on.rerun)));
+  }
+  also.append(action("Delete", what, () => remove(past.id, element)));
+  const element = make("li", { class: "run-item", "data-id": past.id }, open, also);
+  return element;
+}
+
+/** @param {string} label @param {string} what @param {() => void} act */
+const action = (label, what, act) =>
+  make("button", { type: "button", class: "quiet", "aria-label": `${label}: ${what}`, onclick: act }, label);
+
+/** @param {string} code */
+const firstLine = (code) => code.split("\n").find((line) => line.trim()) ?? "(empty)";
+
+/** @param {string} id @param {(past: PastRun) => void} use */
+async function fetchThen(id, use) {
+  try {
+    use(await api.json(`/history/${encodeURIComponent(id)}`));
+    for (const other of list.children) other.toggleAttribute("aria-current", false);
+    list.querySelector(`[data-id="${CSS.escape(id)}"]`)?.setAttribute("aria-current", "true");
+  } catch (problem) {
+    toast(/** @type {Error} */ (problem).message);
+  }
+}
+
+/** @param {string} id @param {HTMLElement} element */
+async function remove(id, element) {
+  try {
+    await api.json(`/history/${encodeURIComponent(id)}`, { method: "DELETE" });
+    const neighbour = element.nextElementSibling ?? element.previousElementSibling;
+    element.remove();
+    toast("Deleted.");
+    (neighbour?.querySelector("button") ?? scroller).focus();
+    if (!list.childElementCount) say(emptySentence());
+  } catch (problem) {
+    toast(/** @type {Error} */ (problem).message);
+  }
+}
+
+async function removeAll() {
+  try {
+    const { deleted } = await api.json("/history", { method: "DELETE" });
+    toast(`${deleted} ${deleted === 1 ? "run" : "runs"} deleted.`);
+  } catch (problem) {
+    toast(/** @type {Error} */ (problem).message);
+  }
+  load(null);
+}
+
+/** @param {typeof on} handlers */
+export function install(handlers) {
+  on = handlers;
+  search.addEventListener("input", debounced(250, () => load(null)));
+  language.addEventListener("change", () => load(null));
+  status.addEventListener("change", () => load(null));
+  scroller.addEventListener("scroll", loadMore, { passive: true });
+  const dialog = /** @type {HTMLDialogElement} */ (byId("confirm-dialog"));
+  byId("history-clear").addEventListener("click", () => {
+    dialog.returnValue = "";
+    dialog.showModal();
+  });
+  dialog.addEventListener("close", () => void (dialog.returnValue === "delete" && removeAll()));
+  load(null);
+}

@@ -1,0 +1,46 @@
+/** What the program is given beside its code: arguments and standard input. */
+import { limits } from "./config.js";
+import { byId } from "./dom.js";
+import { join, split } from "./words.js";
+
+const args = /** @type {HTMLInputElement} */ (byId("args"));
+const stdin = /** @type {HTMLTextAreaElement} */ (byId("stdin"));
+const details = /** @type {HTMLDetailsElement} */ (byId("inputs"));
+
+/** @returns {{args: string[], stdin: string}} @throws {Error} a sentence, when they cannot be sent */
+export function read() {
+  return checked(args.value, stdin.value);
+}
+
+/** @param {string} line @param {string} text */
+export function checked(line, text) {
+  const words = split(line);
+  if (words.length > limits.max_args) {
+    throw new Error(`There are ${words.length} arguments; the limit is ${limits.max_args}.`);
+  }
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > limits.max_stdin_bytes) {
+    throw new Error(`The standard input has ${bytes} bytes; the limit is ${limits.max_stdin_bytes}.`);
+  }
+  return { args: words, stdin: text };
+}
+
+/** @param {string[]} words @param {string} text */
+export function fill(words, text) {
+  args.value = join(words);
+  stdin.value = text;
+  if (words.length || text) details.open = true;
+  summarise();
+}
+
+function summarise() {
+  const parts = [];
+  if (args.value.trim()) parts.push("arguments");
+  if (stdin.value) parts.push(`${stdin.value.length.toLocaleString("en")} characters of input`);
+  byId("inputs-summary").textContent = parts.length ? `(${parts.join(", ")})` : "";
+}
+
+export function install() {
+  args.addEventListener("input", summarise);
+  stdin.addEventListener("input", summarise);
+}

@@ -1,0 +1,101 @@
+/** Puts the page together: each module has one concern, and this one knows them all. */
+import * as api from "./api.js";
+import * as batch from "./batch.js";
+import { limits } from "./config.js";
+import { byId, make } from "./dom.js";
+import * as editor from "./editor.js";
+import * as help from "./help.js";
+import * as history from "./history.js";
+import * as inputs from "./inputs.js";
+import * as output from "./output.js";
+import * as program from "./program.js";
+import * as run from "./run.js";
+import * as service from "./service.js";
+import * as share from "./share.js";
+import { snippets } from "./snippets.js";
+import * as status from "./status.js";
+import * as tabs from "./tabs.js";
+import * as theme from "./theme.js";
+import * as zip from "./zip.js";
+
+/** @returns {run.Order | null} */
+function order() {
+  try {
+    return tabs.mode() === "zip" ? zipOrder() : codeOrder();
+  } catch (problem) {
+    run.refuse(/** @type {Error} */ (problem).message);
+    return null;
+  }
+}
+
+/** @returns {run.Order} */
+function codeOrder() {
+  const count = editor.characters();
+  if (!editor.code().trim()) throw new Error("There is no code to run. Write some, or choose an example.");
+  if (count > limits.max_code_characters) {
+    throw new Error(
+      `The code has ${count} characters; the limit is ${limits.max_code_characters}. Shorten it, or send it as a ZIP project.`,
+    );
+  }
+  return { path: "/run", options: api.post(program.current()), marksLines: true };
+}
+
+/** @returns {run.Order} */
+function zipOrder() {
+  const body = zip.form(program.language(), inputs.read());
+  return { path: "/run-zip", options: { method: "POST", body }, marksLines: false };
+}
+
+/** @param {import("./snippets.js").Snippet} snippet */
+function useSnippet(snippet) {
+  program.load({ language: snippet.language, code: snippet.code, args: [], stdin: "" }, `Example: ${snippet.label}.`);
+}
+
+function installExamples() {
+  const row = byId("examples");
+  for (const snippet of snippets) {
+    const attributes = { type: "button", "data-snippet": snippet.id, onclick: () => useSnippet(snippet) };
+    row.append(make("button", attributes, snippet.label));
+  }
+}
+
+/** @param {import("./types.js").PastRun} past */
+function reopen(past) {
+  if (past.kind === "code") {
+    tabs.choose("code");
+    program.load(past, "Loaded from the history; nothing was run.");
+  } else tabs.choose("zip");
+  if (run.isRunning()) return;
+  output.clear();
+  run.show(past, past.kind === "code");
+}
+
+/** @param {import("./types.js").PastRun} past */
+function rerun(past) {
+  tabs.choose("code");
+  program.load(past, "Running again.");
+  run.start(order);
+}
+
+inputs.install();
+program.install();
+tabs.install();
+theme.install();
+help.install();
+output.install({
+  cleared: () => {
+    if (!run.isRunning()) status.badge("Ready", "idle");
+    status.clearNotice();
+    editor.clearMarks();
+  },
+  goTo: editor.goTo,
+});
+installExamples();
+zip.install();
+batch.install({ program: program.current, finished: history.refresh });
+history.install({ open: reopen, rerun });
+run.install({ order, finished: () => (history.refresh(), service.look()) });
+share.install({ tabs, zip });
+service.install();
+run.recall();
+document.body.dataset.ready = "true";

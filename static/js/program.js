@@ -1,0 +1,63 @@
+/** The program in the editor: its language, its drafts, and what puts another one in its place. */
+import { languageOf, languages } from "./config.js";
+import { byId, debounced, toast } from "./dom.js";
+import * as editor from "./editor.js";
+import * as inputs from "./inputs.js";
+import { local } from "./store.js";
+
+/** @typedef {import("./types.js").Program} Program */
+
+const select = /** @type {HTMLSelectElement} */ (byId("language"));
+const WELCOME = /** @type {Record<string, string>} */ ({
+  python: 'name = "world"\nprint(f"Hello, {name}!")\n',
+  node: 'const name = "world";\nconsole.log(`Hello, ${name}!`);\n',
+});
+
+let shown = "";
+
+export const language = () => select.value;
+
+/** @returns {Program} @throws {Error} a sentence, when arguments or input cannot be sent */
+export const current = () => ({ language: language(), code: editor.code(), ...inputs.read() });
+
+const draft = (/** @type {string} */ name) => local.get(`draft.${name}`) ?? WELCOME[name] ?? "";
+const save = () => local.set(`draft.${shown}`, editor.code());
+
+/** Show the draft of a language; the one shown before is kept. @param {string} name */
+export function choose(name) {
+  if (shown) save();
+  shown = select.value = languageOf(name).name;
+  local.set("language", shown);
+  editor.show(shown, draft(shown));
+}
+
+/**
+ * Put another program in place of the current one, and offer to take that back.
+ * @param {Program} program
+ * @param {string} sentence what has happened
+ */
+export function load(program, sentence) {
+  choose(program.language);
+  const before = editor.code();
+  const changes = before !== program.code && before.trim() !== "";
+  editor.replace(program.code);
+  inputs.fill(program.args, program.stdin);
+  const name = shown;
+  const undo = { label: "Undo", act: () => (choose(name), editor.replace(before)) };
+  toast(sentence, changes ? undo : undefined);
+}
+
+export function install() {
+  const saveSoon = debounced(300, save);
+  editor.onChange(saveSoon);
+  addEventListener("pagehide", save);
+  select.addEventListener("change", () => choose(select.value));
+  byId("clear").addEventListener("click", () => {
+    const name = shown;
+    const before = editor.code();
+    editor.replace("");
+    editor.focus();
+    if (before) toast("Cleared.", { label: "Undo", act: () => (choose(name), editor.replace(before)) });
+  });
+  choose(local.get("language") ?? languages[0].name);
+}

@@ -1,0 +1,183 @@
+/** Running: one program at a time. A new run replaces the old one; Stop kills the container. */
+import * as api from "./api.js";
+import { byId, announce } from "./dom.js";
+import * as editor from "./editor.js";
+import * as output from "./output.js";
+import { measures, verdict } from "./result.js";
+import * as status from "./status.js";
+import { session } from "./store.js";
+import { failedLine } from "./trace.js";
+
+/** @typedef {import("./types.js").Result} Result */
+/** @typedef {{path: string, options: RequestInit, marksLines: boolean}} Order */
+
+/** How long a stopped run may take to send its result. */
+const STOP_MILLISECONDS = 4000;
+/** The session's note that a run is under way. */
+const RUNNING = "running";
+
+/** @type {{id: string, isStopping: boolean, controller: AbortController} | null} */
+let running = null;
+/** @type {() => void} */
+let finished = () => {};
+
+export const isRunning = () => running !== null;
+
+/** @param {() => Order | null} order what to run; null when it has said why it cannot */
+export async function start(order) {
+  if (running) abandon();
+  const next = order();
+  if (!next) return;
+  const mine = { id: "", isStopping: false, controller: new AbortController() };
+  running = mine;
+  begin();
+  try {
+    const result = await api.follow(next.path, { ...next.options, signal: mine.controller.signal }, {
+      id(id) {
+        mine.id = id;
+        if (mine.isStopping) api.cancel(id);
+        if (running === mine) session.set(RUNNING, id);
+      },
+      started() {
+        if (running !== mine) return;
+        status.badge("Running", "running");
+        status.startClock();
+      },
+      text: (stream, text) => void (running === mine && output.write(stream, text)),
+    });
+    if (running === mine) show(result, next.marksLines);
+  } catch (problem) {
+    if (running === mine) fail(problem, order);
+  } finally {
+    if (running === mine) leave();
+  }
+}
+
+function begin() {
+  editor.clearMarks();
+  output.clear();
+  status.clearNotice();
+  status.stopClock();
+  status.badge("Waiting for a place", "running");
+  setButton(true);
+}
+
+function leave() {
+  running = null;
+  session.remove(RUNNING);
+  setButton(false);
+  finished();
+}
+
+/** The run that is under way is not wanted any more. */
+function abandon() {
+  if (!running) return;
+  running.controller.abort();
+  if (running.id) api.cancel(running.id);
+  running = null;
+}
+
+/** Kill the run; what it has printed so far stays. */
+export function stop() {
+  const mine = running;
+  if (!mine || mine.isStopping) return;
+  mine.isStopping = true;
+  status.badge("Stopping", "running");
+  if (mine.id) api.cancel(mine.id);
+  setTimeout(() => mine.controller.abort(), STOP_MILLISECONDS);
+}
+
+/** @param {boolean} isStop */
+function setButton(isStop) {
+  byId("run-label").textContent = isStop ? "Stop" : "Run";
+  byId("run").classList.toggle("stop", isStop);
+  byId("run-key").hidden = isStop;
+}
+
+/**
+ * Show a result, of a run just ended or of one from the history.
+ * @param {Result} result
+ * @param {boolean} marksLines whether tracebacks are about the program in the editor
+ */
+export function show(result, marksLines) {
+  const { words, tone } = verdict(result);
+  status.clearNotice();
+  status.stopClock(result.duration_ms);
+  status.badge(words, tone, measures(result));
+  output.settle(result.output, result.error);
+  announce(status.spoken(words, result.duration_ms));
+  const line = marksLines && result.status === "error" ? failedLine(result.error) : null;
+  if (line) editor.mark(line);
+}
+
+/** @param {unknown} problem @param {() => Order | null} order */
+function fail(problem, order) {
+  status.stopClock();
+  output.end();
+  if (api.isAbort(problem)) return status.badge("Stopped", "warn");
+  if (!(problem instanceof api.Failure)) throw problem;
+  if (problem.code === "cancelled") return status.badge("Stopped", "warn");
+  const isBusy = problem.code === "busy";
+  const isOurs = isBusy || problem.retryAfter > 0 || ["offline", "lost", "container_lost"].includes(problem.code);
+  const words = isBusy ? "Server busy" : problem.code === "offline" ? "No connection" : isOurs ? "Not run" : "Refused";
+  status.badge(words, isBusy ? "warn" : "bad");
+  status.notice(problem, isOurs ? () => start(order) : null);
+}
+
+/** A refusal of our own, in the server's manner. @param {string} sentence */
+export function refuse(sentence) {
+  output.clear();
+  status.stopClock();
+  status.badge("Refused", "bad");
+  status.notice(new api.Failure(sentence, "refused"), null);
+}
+
+/** After a reload: say what became of the run that was under way. The server stops a run whose page has gone. */
+export async function recall() {
+  const id = session.get(RUNNING);
+  if (!id) return;
+  session.remove(RUNNING);
+  status.badge("Page was reloaded", "warn");
+  for (let attempt = 0; attempt < 8 && !running; attempt++) {
+    try {
+      const past = await api.json(`/history/${encodeURIComponent(id)}`);
+      if (running) return;
+      show(past, past.kind === "code");
+      status.notice(new api.Failure(reloadSentence(past), "reloaded"), null);
+      return;
+    } catch {
+      await new Promise((done) => setTimeout(done, 400));
+    }
+  }
+  const sentence = "The page was reloaded while a program ran. The run was stopped before it left a result.";
+  if (!running) status.notice(new api.Failure(sentence, "reloaded"), null);
+}
+
+/** @param {Result} past */
+const reloadSentence = (past) =>
+  past.status === "cancelled"
+    ? "The page was reloaded while this program ran, so the run was stopped. Below is what it had printed; run it again for the rest."
+    : "The page was reloaded while this program ran. It had ended by then; this is its result.";
+
+/** @param {{order: () => Order | null, finished: () => void}} on */
+export function install(on) {
+  finished = on.finished;
+  byId("run").addEventListener("click", () => (running ? stop() : start(on.order)));
+  addEventListener(
+    "keydown",
+    (event) => {
+      const runs = event.key === "Enter" && (event.ctrlKey || event.metaKey || event.shiftKey);
+      if (!runs || event.isComposing || document.querySelector("dialog[open]")) return;
+      if (document.body.dataset.mode === "batch" || isPlainTextBox(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      start(on.order);
+    },
+    { capture: true },
+  );
+  if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("run-key").textContent = "⌘Enter";
+}
+
+/** Shift+Enter is a line end in the box of standard input. @param {KeyboardEvent} event */
+const isPlainTextBox = (event) =>
+  event.target instanceof HTMLTextAreaElement && event.target.id !== "code" && !event.ctrlKey && !event.metaKey;

@@ -1,0 +1,112 @@
+/**
+ * Links and commands that carry the program. The code is in the address behind the #, which browsers never send;
+ * opening such a link puts the program into the editor and runs nothing.
+ */
+import { languages, limits } from "./config.js";
+import { copyText, toast } from "./dom.js";
+import { byId } from "./dom.js";
+import * as program from "./program.js";
+import { quoted } from "./words.js";
+
+/** @typedef {import("./types.js").Program} Program */
+
+const KEY = "p=";
+/** A link that unpacks to more than this is a bomb or a mistake. */
+const MOST_BYTES = 4 * (limits.max_code_characters * 4 + limits.max_stdin_bytes);
+
+/** @param {Program} value @returns {Promise<string>} */
+export async function pack(value) {
+  const text = JSON.stringify({ l: value.language, c: value.code, a: value.args, i: value.stdin });
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** @param {string} packed @returns {Promise<Program>} @throws {Error} when it is no program */
+export async function unpack(packed) {
+  const binary = atob(packed.replaceAll("-", "+").replaceAll("_", "/"));
+  const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  const value = JSON.parse(await bounded(stream));
+  const isProgram =
+    languages.some(({ name }) => name === value?.l) &&
+    typeof value.c === "string" &&
+    typeof value.i === "string" &&
+    Array.isArray(value.a) &&
+    value.a.every((/** @type {unknown} */ word) => typeof word === "string");
+  if (!isProgram) throw new Error("not a program");
+  return { language: value.l, code: value.c, args: value.a, stdin: value.i };
+}
+
+/** @param {ReadableStream<Uint8Array<ArrayBuffer>>} stream */
+async function bounded(stream) {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    text += decoder.decode(piece.value, { stream: true });
+    if (text.length > MOST_BYTES) throw new Error("too large");
+  }
+  return text + decoder.decode();
+}
+
+/** Put the program of the address into the editor. */
+async function open() {
+  const fragment = location.hash.slice(1);
+  if (!fragment.startsWith(KEY)) return;
+  try {
+    program.load(await unpack(fragment.slice(KEY.length)), "Opened from a link; nothing was run. Read it before you run it.");
+  } catch {
+    toast("This link does not hold a program; it may have been cut off.");
+  }
+  // Reloading shall show the draft, not the link again.
+  history.replaceState(null, "", location.pathname);
+}
+
+async function copyLink() {
+  const link = `${location.origin}${location.pathname}#${KEY}${await pack(program.current())}`;
+  copyText(link, "Link copied. It holds the program itself; no server has seen it.");
+}
+
+/** @param {Program} value @returns {string} a command for a POSIX shell */
+export function curl(value) {
+  const { language, code, stdin, args } = value;
+  const body = { code, language, ...(stdin && { stdin }), ...(args.length && { args }) };
+  const json = quoted(JSON.stringify(body));
+  return `curl -sS ${location.origin}/run -H 'Content-Type: application/json' --data-binary ${json}`;
+}
+
+/** @param {Program} value @param {string} file @param {string} entry */
+export function curlZip({ language, stdin, args }, file, entry) {
+  const fields = [`file=@${quoted(file)}`, `language=${language}`];
+  if (entry) fields.push(`entry=${entry}`);
+  const form = fields.map((field, index) => `-F ${index ? quoted(field) : field}`);
+  if (stdin) form.push(`--form-string ${quoted(`stdin=${stdin}`)}`);
+  if (args.length) form.push(`--form-string ${quoted(`args=${JSON.stringify(args)}`)}`);
+  return `curl -sS ${location.origin}/run-zip ${form.join(" ")}`;
+}
+
+/** @param {() => void} action shows as a toast what `program.current` complains about */
+function guarded(action) {
+  return async () => {
+    try {
+      await action();
+    } catch (problem) {
+      toast(/** @type {Error} */ (problem).message);
+    }
+  };
+}
+
+/** @param {{tabs: {mode: () => string}, zip: {chosen: () => {name: string, entry: string} | null}}} page */
+export function install({ tabs, zip }) {
+  const command = () => {
+    const archive = tabs.mode() === "zip" ? zip.chosen() : null;
+    return archive ? curlZip(program.current(), archive.name, archive.entry) : curl(program.current());
+  };
+  byId("share").addEventListener("click", guarded(copyLink));
+  byId("curl").addEventListener("click", guarded(() => copyText(command(), "curl command copied.")));
+  addEventListener("hashchange", open);
+  open();
+}

@@ -1,0 +1,85 @@
+/** The line above the output: badge, measures, the bar of time, and notices that say what to do next. */
+import { limits } from "./config.js";
+import { announce, byId, make } from "./dom.js";
+import { duration } from "./result.js";
+
+/** @typedef {import("./types.js").Tone} Tone */
+
+const TICK_MILLISECONDS = 100;
+
+/** @param {string} words @param {Tone} tone @param {string} [meta] */
+export function badge(words, tone, meta = "") {
+  const element = byId("badge");
+  element.textContent = words;
+  element.dataset.state = tone;
+  byId("meta").textContent = meta;
+}
+
+/** @type {number | undefined} */
+let clock;
+
+/** Start the bar of time. */
+export function startClock() {
+  const began = performance.now();
+  const bar = /** @type {HTMLProgressElement} */ (byId("elapsed"));
+  const tick = () => {
+    const passed = performance.now() - began;
+    bar.value = Math.min(passed / 1000, limits.timeout_seconds);
+    byId("meta").textContent = `${(passed / 1000).toFixed(1)} s of ${limits.timeout_seconds} s`;
+  };
+  stopClock();
+  tick();
+  clock = setInterval(tick, TICK_MILLISECONDS);
+}
+
+/** @param {number} [milliseconds] what the run took */
+export function stopClock(milliseconds = 0) {
+  clearInterval(clock);
+  const bar = /** @type {HTMLProgressElement} */ (byId("elapsed"));
+  bar.value = Math.min(milliseconds / 1000, limits.timeout_seconds);
+}
+
+/** @type {number | undefined} */
+let countdown;
+
+/** @param {string} [id] which notice */
+export function clearNotice(id = "notice") {
+  clearInterval(countdown);
+  const notice = byId(id);
+  notice.hidden = true;
+  notice.replaceChildren();
+}
+
+/**
+ * Say what happened, with a button that tries again; with a countdown when the server named a time.
+ * @param {import("./api.js").Failure} failure
+ * @param {(() => void) | null} again null when trying again cannot help
+ * @param {string} [id] which notice
+ */
+export function notice(failure, again, id = "notice") {
+  clearNotice(id);
+  const box = byId(id);
+  box.append(failure.message);
+  box.dataset.code = failure.code;
+  box.hidden = false;
+  announce(failure.message);
+  if (!again) return;
+  const button = make("button", { type: "button", onclick: () => (clearNotice(id), again()) }, "Try again");
+  const wait = make("span", { class: "wait" });
+  box.append(wait, button);
+  countDown(failure.retryAfter, wait, button);
+}
+
+/** @param {number} seconds @param {HTMLElement} wait @param {HTMLButtonElement} button */
+function countDown(seconds, wait, button) {
+  const show = () => {
+    button.disabled = seconds > 0;
+    wait.textContent = seconds > 0 ? ` Ready to try again in ${seconds} s.` : "";
+    if (seconds-- <= 0) clearInterval(countdown);
+  };
+  countdown = setInterval(show, 1000);
+  show();
+}
+
+/** @param {string} words @param {number} milliseconds */
+export const spoken = (words, milliseconds) => `${words}, ${duration(milliseconds)}.`;

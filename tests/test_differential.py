@@ -1,0 +1,323 @@
+"""A program cannot tell a waiting interpreter from `python3 user_code.py` or `node user_code.js`.
+
+Each program runs three ways: released in an interpreter that waited for it, started cold by the supervisor, and
+plainly, by `tests/programs/runner.py`, in a container of the same image with the same flags. Output, errors and
+exit code must be the same to the byte, but for addresses and process ids.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from executor import PROFILE, Executor
+from sandbox import languages
+from sandbox.archive import check_archive
+from sandbox.docker_command import EngineOptions, run_command
+from sandbox.engine import image_for
+from sandbox.languages import LANGUAGES
+from sandbox.models import RunRequest, RunResult
+from sandbox.protocol import Order
+from sandbox.settings import load
+from tests.conftest import docker, plain
+from tests.zips import zip_of
+
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+
+
+def read_programs(language: str) -> dict[str, str]:
+    """Title -> source, from the file of that language."""
+    text = (PROGRAMS / f"{language}.txt").read_text(encoding="utf-8")
+    parts = re.split(r"^#: (.+)\n", text, flags=re.MULTILINE)[1:]
+    programs = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert len(programs) * 2 == len(parts), "two programs have the same title"
+    return programs
+
+
+# Sources whose bytes an editor or git might change, or that a text file cannot hold.
+ODD_BYTES = {
+    "python": {
+        "carriage returns and line feeds": "import sys\r\nx = '''a\r\nb'''\r\nprint(repr(x))\r\nraise ValueError(x)\r\n",
+        "carriage returns alone": "x = 1\rprint(x)\rraise ValueError('third line')\r",
+        "no line end at the end": "print('x')",
+        "no line end after an indented block": "if True:\n    print('x')",
+        "no line end and an error": "print('x')\n1 / 0",
+        "byte order mark": "\ufeffprint('x', open(__file__, 'rb').read(3))\n",
+        "byte order mark and a syntax error": "\ufeffx = = 1\n",
+        "byte order mark and an encoding": "\ufeff# coding: utf-8\nprint('é')\n",
+        "byte order mark and another encoding": "\ufeff# coding: latin-1\nprint('é')\n",
+        "encoding in line one": "# -*- coding: latin-1 -*-\nprint('é')\n",
+        "encoding in line two": "#!/usr/bin/python\n# vim: set fileencoding=cp1252 :\nprint('é')\n",
+        "encoding utf-8": "# coding=utf-8\nprint('é')\nraise ValueError('é')\n",
+        "encoding nobody knows": "# coding: klingon\nprint('x')\n",
+        "encoding in line three does not count": "\n\n# coding: latin-1\nprint('é')\n",
+        "encoding after code does not count": "x = 1\n# coding: latin-1\nprint('é')\n",
+        "encoding after a form feed": "\f# coding: latin-1\nprint('é')\n",
+        "encoding and a carriage return": "#x\r# coding: latin-1\rprint('é')\r",
+        "encoding and an error": "# coding: latin-1\nx = 'é\n",
+        "NUL": "print('a')\nx = '\0'\n",
+        "NUL in line one": "\0print('a')\n",
+        "form feed": "\fprint(1)\n\fif True:\n\tprint(2)\n",
+        "tabs and spaces mixed": "if True:\n        x = 1\n\ty = 2\n",
+        "control characters": "print('a')\n\x01\n",
+        "substitute character": "print('a')\n\x1aprint('b')\n",
+        "no-break space": "x\u00a0= 1\n",
+        "line separators in a string": "print(ascii('a\u2028b\u0085c\x0bd'))\nraise ValueError\n",
+        "non-characters": "print(ascii('\uffff\U0010ffff\ufffd'))\n",
+        "very long line": "x = '" + "a" * 100_000 + "'\nprint(len(x))\n1 / 0\n",
+        "more than a pipe holds": "print('start')\n" + "# filler\n" * 40_000 + "print('end', __loader__.get_source('__main__')[-9:])\n",
+        "more than a pipe holds and an early error": "x = = 1\n" + "# filler\n" * 40_000,
+        "many lines": "\n" * 5000 + "1 / 0\n",
+        "deep nesting": "x = " + "(" * 250 + ")" * 250 + "\n",
+        "backslash at the end": "x = 1 \\",
+        "a zip archive that is also text": zip_of({"__main__.py": "print('from the archive')\n"}, 0).decode("latin-1")[:0]
+        + "print('as text')\n# PK\x05\x06" + "\0" * 18,
+        "white space only": " \n\n\t\n",
+        "hashbang": "#!/usr/bin/env python3\nprint(1)\n",
+    },
+    "node": {
+        "carriage returns and line feeds": "const x = `a\r\nb`;\r\nconsole.log(JSON.stringify(x));\r\nthrow new Error('third');\r\n",
+        "no line end at the end": "console.log(1)",
+        "byte order mark": "\ufeffconsole.log('x', require('fs').readFileSync(__filename).length);\n",
+        "byte order mark and an error": "\ufeffthrow new Error('x');\n",
+        "hashbang": "#!/usr/bin/env node\nconsole.log(1); throw new Error('second line');\n",
+        "NUL": "console.log('a\0b'.length);\n",
+        "NUL outside of strings": "console.log(1);\n\0\n",
+        "line separators": "console.log('a\u2028b'.length);\u2029throw new Error('x');\n",
+        "comment at the end": "console.log(1) // no line end",
+        "more than a pipe holds": "console.log('start');\n" + "// filler\n" * 40_000 + "console.log('end');\n",
+        "very long line": "const x = '" + "a" * 100_000 + "'; console.log(x.length); throw new Error('x');\n",
+        "white space only": " \n\n\t\n",
+        "closing the wrapper": "console.log('a'); }); (function () { console.log('b');\n",
+    },
+}  # fmt: skip
+
+PROJECTS: dict[str, tuple[str, str, Mapping[str, bytes | str]]] = {
+    "python: siblings and packages": ("python", "main.py", {
+        "main.py": "import sys, helper, pkg.sub\nprint(helper.x, pkg.sub.y, sys.path[0], __file__, sys.argv)\nhelper.fail()\n",
+        "helper.py": "x = 1\ndef fail():\n    raise ValueError(x)\n",
+        "pkg/__init__.py": "", "pkg/sub.py": "from . import __name__ as n\ny = n\n",
+    }),
+    "python: entry in a folder": ("python", "src/main.py", {
+        "src/main.py": "import os, sys\nimport near\nprint(near.here, os.getcwd(), sys.path[0], open('data.txt').read())\n",
+        "src/near.py": "here = __file__\n", "data.txt": "data\n",
+    }),
+    "python: bytes that are not UTF-8": ("python", "main.py", {"main.py": b"print('x')\ny = '\xff'\n"}),
+    "python: source in latin-1": ("python", "main.py", {"main.py": b"# coding: latin-1\nprint('\xe9')\nx = \xe9 /\n"}),
+    "python: data that is no program": ("python", "main.py", {"main.py": bytes(range(256))}),
+    "python: a sibling hides the standard library": ("python", "main.py", {
+        "main.py": "import random\nprint(random.__file__)\nimport statistics\n", "random.py": "x = 1\n",
+    }),
+    "python: unusual name": ("python", "my prog-ram.txt", {"my prog-ram.txt": "print(__file__, __name__)\n1/0\n"}),
+    "python: spawn": ("python", "main.py", {
+        "main.py": "import multiprocessing as mp, work\nif __name__ == '__main__':\n"
+        "    print(mp.get_context('spawn').Pool(1).map(work.f, [1, 2]))\n", "work.py": "def f(x): return x + 1, __name__\n",
+    }),
+    "node: top-level await": ("node", "main.mjs", {
+        "main.mjs": "import { x } from './lib/x.mjs';\nconsole.log(await Promise.resolve(x), import.meta.url, process.argv);\n"
+        "console.log(typeof require, import.meta.dirname);\nthrow new Error('at the end');\n",
+        "lib/x.mjs": "export const x = 1;\n",
+    }),
+    "node: top-level await that never ends": ("node", "main.mjs", {"main.mjs": "console.log(1);\nawait new Promise(() => {});\n"}),
+    "node: syntax error in a module": ("node", "main.mjs", {"main.mjs": "import './bad.mjs';\n", "bad.mjs": "let x = ;\n"}),
+    "node: missing export": ("node", "main.mjs", {"main.mjs": "import { y } from './x.mjs';\n", "x.mjs": "export const x = 1;\n"}),
+    "node: modules named .js by package.json": ("node", "app.js", {
+        "package.json": '{"type": "module", "name": "own"}', "app.js": "import own from './own.cjs';\nconsole.log(own, import.meta.url);\n",
+        "own.cjs": "module.exports = [__filename, require.main === undefined];\n",
+    }),
+    "node: CommonJS and its cache": ("node", "index.js", {
+        "index.js": "const a = require('./a'), again = require('./a');\n"
+        "console.log(a === again, a.b, require('./data.json'), Object.keys(require.cache));\nrequire('pkg').fail();\n",
+        "a.js": "exports.b = require('./b').from;\n", "b.js": "exports.from = module.parent.filename + __dirname;\n",
+        "data.json": "[1, 2]", "node_modules/pkg/index.js": "exports.fail = () => { throw new Error(__filename); };\n",
+    }),
+    "node: worker and dynamic import": ("node", "main.mjs", {
+        "main.mjs": "import { Worker } from 'worker_threads';\nnew Worker(new URL('./w.mjs', import.meta.url)).on('message', console.log);\n"
+        "console.log((await import('./x.cjs')).default);\n",
+        "w.mjs": "import { parentPort } from 'worker_threads';\nparentPort.postMessage(import.meta.url);\n", "x.cjs": "module.exports = 5;\n",
+    }),
+    "node: bytes that are not UTF-8": ("node", "index.js", {"index.js": b"console.log('\xff'.length, '\xff');\n"}),
+}  # fmt: skip
+
+CODES = {
+    f"{language}: {title}": (language, code)
+    for language in sorted(LANGUAGES)
+    for title, code in {**read_programs(language), **ODD_BYTES[language]}.items()
+}
+
+WITH_INPUT = {
+    "python: a line": ("python", "print(input('? ')[::-1]); print(input())", "abc\n"),
+    "python: all lines": ("python", "import sys; print([l for l in sys.stdin], sys.stdin.read())", "a\nb\r\nc"),
+    "python: more than a pipe holds": ("python", "import sys; print(len(sys.stdin.read()))", "é" * 200_000),
+    "python: not read": ("python", "print('done')", "x" * 300_000),
+    "python: inherited by a child": ("python", "import subprocess; subprocess.run(['cat'])", "for the child\n"),
+    "python: pdb": ("python", "x = 41\nbreakpoint()\nprint(x)\n", "p x\nx = 42\nc\n"),
+    "python: code from stdin": ("python", "exec(__import__('sys').stdin.read())", "print(__name__)\n1 / 0\n"),
+    "node: all": ("node", "console.log(require('fs').readFileSync(0, 'utf8').length)", "é" * 200_000),
+    "node: lines": ("node", "require('readline').createInterface({input: process.stdin}).on('line', l => console.log([l]))", "a\nb\r\nc"),
+    "node: question": (
+        "node",
+        "const r = require('readline').createInterface({ input: process.stdin, output: process.stdout });\n"
+        "r.question('name? ', name => { console.log('hi', name); r.close(); });",
+        "Ada\n",
+    ),
+    "node: not read": ("node", "console.log('done')", "x" * 300_000),
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Behaviour:
+    """What can be seen of a program from outside."""
+
+    output: str
+    error: str
+    exit_code: int
+
+    @classmethod
+    def of(cls, result: RunResult) -> Behaviour:
+        return cls(plain(result.output), plain(result.error), result.exit_code)
+
+
+class ColdExecutor(Executor):
+    """Starts every interpreter when its program is there, and never before."""
+
+    def _order(self, request: RunRequest) -> Order:
+        return dataclasses.replace(super()._order(request), parked=False)
+
+
+@pytest.fixture(scope="module")
+def waiting(executor: Executor) -> Callable[[RunRequest], Behaviour]:
+    return lambda request: Behaviour.of(executor.run(request))
+
+
+@pytest.fixture(scope="module")
+def cold(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[RunRequest], Behaviour]]:
+    settings = load(data_dir=tmp_path_factory.mktemp("cold"), pool_python=0, pool_node=0)
+    with ColdExecutor(settings) as executor:
+        yield lambda request: Behaviour.of(executor.run(request))
+
+
+class PlainRunner:
+    """The container in which programs are started by hand."""
+
+    def __init__(self, data_dir: Path) -> None:
+        settings = load(data_dir=data_dir, timeout_seconds=3600)
+        options = EngineOptions(settings.docker, image_for(settings), str(PROFILE))
+        self.name = f"sce-test-plain-{os.getpid()}"
+        argv = run_command(options, settings.limits, name=self.name, labels={}, app_mb=40)
+        at = argv.index(options.image)
+        argv[at:] = ["--entrypoint", "python3", options.image, "-I", "-c", (PROGRAMS / "runner.py").read_text()]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, request: RunRequest, files: Mapping[str, bytes | str]) -> Behaviour:
+        language = LANGUAGES[request.language]
+        program = {
+            "command": language.command(request.entry or language.file_name, request.args),
+            "environment": {
+                "PATH": "/usr/local/bin:/usr/bin:/bin",
+                "HOME": "/app",
+                "LANG": "C.UTF-8",
+                **dict(language.environment),
+            },
+            "files": {name: _base64(content) for name, content in files.items()},
+            "stdin": _base64(request.stdin),
+        }
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(program) + "\n")
+        self._process.stdin.flush()
+        output, error, exit_code = json.loads(self._process.stdout.readline())
+        texts = [plain(base64.b64decode(stream).decode(errors="replace")) for stream in (output, error)]
+        return Behaviour(texts[0], texts[1], exit_code if exit_code >= 0 else 128 - exit_code)
+
+    def close(self) -> None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(30)
+        docker("rm", "--force", self.name, check=False)
+
+
+@pytest.fixture(scope="module")
+def plainly(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainRunner]:
+    runner = PlainRunner(tmp_path_factory.mktemp("plain"))
+    try:
+        yield runner
+    finally:
+        runner.close()
+
+
+def _base64(content: bytes | str) -> str:
+    return base64.b64encode(content.encode() if isinstance(content, str) else content).decode()
+
+
+def code_request(language: str, code: str, **fields: object) -> tuple[RunRequest, dict[str, bytes | str]]:
+    return RunRequest(language, code, **fields), {LANGUAGES[language].file_name: code}  # type: ignore[arg-type]
+
+
+# --- The claims -------------------------------------------------------------------------------------------
+
+
+def test_the_corpus_has_forty_programs_of_each_language() -> None:
+    assert min(len(read_programs(language)) for language in LANGUAGES) >= 40
+
+
+@pytest.mark.parametrize("title", CODES)
+def test_a_waiting_interpreter_cannot_be_told_from_a_plain_one(
+    title: str,
+    waiting: Callable[[RunRequest], Behaviour],
+    cold: Callable[[RunRequest], Behaviour],
+    plainly: PlainRunner,
+) -> None:
+    request, files = code_request(*CODES[title])
+    expected = plainly.run(request, files)
+    assert waiting(request) == expected
+    assert cold(request) == expected
+
+
+@pytest.mark.parametrize("title", WITH_INPUT)
+def test_input_reaches_a_waiting_interpreter_as_a_plain_one(
+    title: str, waiting: Callable[[RunRequest], Behaviour], plainly: PlainRunner
+) -> None:
+    language, code, stdin = WITH_INPUT[title]
+    request, files = code_request(language, code, stdin=stdin)
+    assert waiting(request) == plainly.run(request, files)
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("python", "import sys\nprint(sys.argv, sys.orig_argv, open('/proc/self/cmdline').read())"),
+        ("node", "console.log(process.argv, process.execArgv, process.argv0)"),
+    ],
+)
+def test_arguments_are_the_ones_of_a_plain_start(
+    language: str, code: str, waiting: Callable[[RunRequest], Behaviour], plainly: PlainRunner
+) -> None:
+    request, files = code_request(language, code, args=("-c", "--version", "", "two words", "é"))
+    assert waiting(request) == plainly.run(request, files)
+
+
+@pytest.mark.parametrize("title", PROJECTS)
+def test_a_project_runs_as_it_would_in_its_folder(
+    title: str, waiting: Callable[[RunRequest], Behaviour], plainly: PlainRunner, executor: Executor
+) -> None:
+    language, entry, files = PROJECTS[title]
+    archive = check_archive(zip_of(files), executor.settings)
+    request = RunRequest(language, archive=archive, entry=entry)
+    assert waiting(request) == plainly.run(request, files)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_programs_of_this_test_do_get_a_waiting_interpreter(language: str) -> None:
+    """Lest the comparison prove nothing: only few of them may ask for an interpreter of their own."""
+    codes = [code for of, code in CODES.values() if of == language]
+    parked = [code for code in codes if languages.can_be_parked(LANGUAGES[language], code)]
+    assert len(parked) > 0.85 * len(codes)
