@@ -76,6 +76,8 @@ class Executor:
         )
         self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
         self._cancelled: dict[str, threading.Event] = {}
+        self._held_bytes = 0
+        self._holding = threading.Lock()
         self._teardowns: set[threading.Thread] = set()
         removed = self._instance.sweep(settings.docker)
         if removed:
@@ -116,8 +118,7 @@ class Executor:
         :raises EngineError: when no container could be had, or it was lost.
         :raises InvalidArchive: when the archive's contents are damaged.
         """
-        (ticket,) = self._admission.enter(request.client)
-        with ticket:
+        with self._hold(request), self._admission.enter(request.client)[0] as ticket:
             return self._run_with(ticket.wait, request, run_id or new_run_id(), on_start, on_output, gone)
 
     def run_many(self, requests: Sequence[RunRequest], *, gone: Callable[[], bool] | None = None) -> list[RunResult]:
@@ -165,6 +166,20 @@ class Executor:
         result = to_result(report, self.limits, run_id=run_id, language=request.language, queued_ms=queued_ms)
         self._tell_observers(request, result)
         return result
+
+    @contextmanager
+    def _hold(self, request: RunRequest) -> Iterator[None]:
+        """Keep an archive in memory until its run has ended; refuse it while others fill the room."""
+        size = len(request.archive.data) if request.archive else 0
+        with self._holding:
+            if size and self._held_bytes and self._held_bytes + size > self.settings.max_held_bytes:
+                raise self._admission.busy("Too many archives are waiting.")
+            self._held_bytes += size
+        try:
+            yield
+        finally:
+            with self._holding:
+                self._held_bytes -= size
 
     @contextmanager
     def _cancellable(self, run_id: str, gone: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:

@@ -8,6 +8,7 @@ what it and its wait in the queue took.
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -34,7 +36,7 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from sandbox.errors import SandboxError
@@ -51,7 +53,11 @@ RETENTION_SLACK = 50
 BUSY_SECONDS = 2
 """How long a write waits for another process that writes to the same SQLite file."""
 
+SCHEMA_VERSION = 1
+"""Raise it with every change to the tables, and say in `_prepare_schema` what becomes of older ones."""
+
 METADATA = MetaData()
+VERSIONS = Table("history_version", METADATA, Column("version", Integer, primary_key=True, autoincrement=False))
 RUNS = Table(
     "runs",
     METADATA,
@@ -70,7 +76,7 @@ RUNS = Table(
     Column("exit_code", Integer, nullable=False),
     Column("status", String(16), nullable=False),
     Column("signal", String(16)),
-    Column("truncated", Integer, nullable=False),
+    Column("truncated", Boolean, nullable=False),
     Column("duration_ms", Float, nullable=False),
     Column("cpu_ms", Float),
     Column("memory_kb", Integer),
@@ -84,6 +90,17 @@ class HistoryError(SandboxError):
     """The store cannot be read or written; programs can still be run."""
 
     code = "history_unavailable"
+
+
+SQLITE_PROBLEMS = {
+    sqlite3.SQLITE_NOTADB: "The history's file is damaged; moved away, a new one takes its place.",
+    sqlite3.SQLITE_CORRUPT: "The history's file is damaged; moved away, a new one takes its place.",
+    sqlite3.SQLITE_BUSY: "Another process keeps the history locked.",
+    sqlite3.SQLITE_FULL: "The disk of the history is full.",
+    sqlite3.SQLITE_READONLY: "The history's file may not be written.",
+    sqlite3.SQLITE_CANTOPEN: "The history's file cannot be opened.",
+}
+"""By primary result code: https://www.sqlite.org/rescode.html"""
 
 
 class History:
@@ -103,7 +120,11 @@ class History:
                 engine = create_engine(self._url, pool_pre_ping=not self._url.startswith("sqlite"))
                 if engine.dialect.name == "sqlite":
                     event.listen(engine, "connect", _prepare_sqlite)
-                METADATA.create_all(engine)
+                try:
+                    _prepare_schema(engine)
+                except BaseException:
+                    engine.dispose()
+                    raise
                 self._engine = engine
             return self._engine
 
@@ -140,20 +161,21 @@ class History:
         """Runs, newest first, with long fields cut to their first 2000 characters and named in `shortened`.
 
         `before` is the id of a run: only older ones are listed, none when there is no such run. `text` is
-        looked for in code, output, error, entry and archive name, in any case.
+        looked for in code, output, error, entry and archive name, in any case (SQLite: of ASCII letters).
 
         :raises HistoryError: when the store cannot be read.
         """
         conditions = list(_conditions(text, language, status))
         if before is not None:
             conditions.append(RUNS.c.seq < select(RUNS.c.seq).where(RUNS.c.id == before).scalar_subquery())
-        columns: list[ColumnElement[Any]] = [column for column in RUNS.c if column.name not in (*LONG_FIELDS, "seq")]
-        for name in LONG_FIELDS:
-            columns.append(func.substr(RUNS.c[name], 1, SHORT_CHARACTERS).label(name))
-            columns.append((func.length(RUNS.c[name]) > SHORT_CHARACTERS).label(f"{name}_is_long"))
-        query = select(*columns).where(*conditions).order_by(RUNS.c.seq.desc()).limit(min(limit, self._limit))
+        columns: list[ColumnElement[Any]] = [column for column in RUNS.c if column.name not in LONG_FIELDS]
+        # One character more than is shown tells whether there is more; length() would read the field again.
+        columns += [func.substr(RUNS.c[name], 1, SHORT_CHARACTERS + 1).label(name) for name in LONG_FIELDS]
+        # A negative LIMIT means none at all to SQLite.
+        rows = max(0, min(limit, self._limit))
+        query = select(*columns).where(*conditions).order_by(RUNS.c.seq.desc()).limit(rows)
         with _translated(), self._connected().connect() as connection:
-            return [_to_json(row) for row in connection.execute(query).mappings()]
+            return [_shortened(_to_json(row)) for row in connection.execute(query).mappings()]
 
     def get(self, run_id: str) -> dict[str, Any] | None:
         """One run, whole; None when it is not there.
@@ -190,8 +212,33 @@ class History:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, OSError) as problem:
-        raise HistoryError("The history cannot be used at the moment. Running programs still works.") from problem
+    except (SQLAlchemyError, OSError, ImportError) as problem:
+        raise HistoryError(f"{_sentence(problem)} Running programs still works.") from problem
+
+
+def _sentence(problem: Exception) -> str:
+    """What is wrong and can be told to anybody: no path, no SQL."""
+    if isinstance(problem, ImportError):
+        return "The Python driver for the history's database is not installed."
+    code = getattr(problem.orig, "sqlite_errorcode", 0) if isinstance(problem, DBAPIError) else 0
+    return SQLITE_PROBLEMS.get(code & 0xFF, "The history cannot be used at the moment.")
+
+
+def _prepare_schema(engine: Engine) -> None:
+    """Create the tables that are missing.
+
+    :raises HistoryError: when a newer version of this program has written the database.
+    """
+    METADATA.create_all(engine)
+    with engine.begin() as connection:
+        version = connection.execute(select(func.max(VERSIONS.c.version))).scalar()
+        if version is None:
+            connection.execute(insert(VERSIONS).values(version=SCHEMA_VERSION))
+        elif version > SCHEMA_VERSION:
+            raise HistoryError(
+                "A newer version of this program has written the history; this one leaves it alone. "
+                "Running programs still works."
+            )
 
 
 def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
@@ -235,8 +282,13 @@ def _storable(text: str) -> str:
 
 
 def _to_json(row: RowMapping) -> dict[str, Any]:
-    fields = {name: value for name, value in row.items() if name != "seq" and not name.endswith("_is_long")}
-    fields["args"] = json.loads(fields["args"])
-    fields["truncated"] = bool(fields["truncated"])
-    fields["shortened"] = [name for name in LONG_FIELDS if row.get(f"{name}_is_long")]
+    fields = {name: value for name, value in row.items() if name != "seq"}
+    return fields | {"args": json.loads(fields["args"]), "shortened": []}
+
+
+def _shortened(fields: dict[str, Any]) -> dict[str, Any]:
+    for name in LONG_FIELDS:
+        if len(fields[name]) > SHORT_CHARACTERS:
+            fields[name] = fields[name][:SHORT_CHARACTERS]
+            fields["shortened"].append(name)
     return fields

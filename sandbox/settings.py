@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     max_code_characters: int = _row(5000, "Length of a single-file program.", unit="characters", ge=1, le=1_000_000)
     max_batch_tasks: int = _row(5, "Tasks in one batch.", unit="tasks", ge=1, le=100)
     max_upload_bytes: int = _row(10 << 20, "Size of an uploaded archive.", unit="bytes", ge=1024, le=1 << 30)
+    max_held_bytes: int = _row(
+        128 << 20, "Archives of running and waiting requests kept in memory together.", unit="bytes", ge=0
+    )
     max_archive_members: int = _row(1000, "Entries in an archive.", unit="entries", ge=1, le=100_000)
     max_archive_bytes: int = _row(32 << 20, "Size of an archive unpacked.", unit="bytes", ge=1024, le=1 << 32)
     max_stdin_bytes: int = _row(64 << 10, "Standard input given to a program.", unit="bytes", ge=0, le=1 << 24)

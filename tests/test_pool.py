@@ -126,6 +126,14 @@ def test_a_container_is_handed_out_once_and_replaced(fake: FakeEngine, filled: P
         fake.retire(container)  # type: ignore[arg-type]
 
 
+def test_the_run_that_takes_a_container_has_a_head_start(fake: FakeEngine, filled: Pool) -> None:
+    taken_at = time.monotonic()
+    taken = filled.take(NODE)
+    assert eventually(lambda: len(fake.started) == 4)
+    assert pool.HEAD_START_SECONDS <= time.monotonic() - taken_at < 0.5
+    fake.retire(taken)  # type: ignore[arg-type]
+
+
 def test_an_empty_pool_hands_out_nothing_and_does_not_wait(fake: FakeEngine, filled: Pool) -> None:
     fake.gate.clear()
     taken = [filled.take(PYTHON), filled.take(PYTHON)]

@@ -65,7 +65,7 @@ function makeTask(program, snippet) {
   given.open = Boolean(args.value || stdin.value);
   const badge = make("span", { class: "badge", "data-state": "idle" }, "Not run");
   const meta = make("span", { class: "meta" });
-  const output = make("pre", { class: "console wrapped", tabindex: "0", role: "region", "data-label": "Output of task" });
+  const output = make("pre", { class: "console", tabindex: "0", role: "region", "data-label": "Output of task" });
   const pane = new Pane(output, true);
   const drop = make("button", { type: "button", class: "quiet", "data-label": "Remove task", onclick: () => remove(task) }, "Remove");
   const head = make("div", { class: "head" }, language, drop);
@@ -89,6 +89,7 @@ function makeTask(program, snippet) {
       pane.clear();
       pane.write("stdout", result.output);
       pane.write("stderr", result.error);
+      pane.showTop();
     },
   };
   return task;

@@ -66,8 +66,7 @@ function reopen(past) {
     program.load(past, "Loaded from the history; nothing was run.");
   } else tabs.choose("zip");
   if (run.isRunning()) return;
-  output.clear();
-  run.show(past, past.kind === "code");
+  run.showPast(past);
 }
 
 /** @param {import("./types.js").PastRun} past */

@@ -24,6 +24,13 @@ export function clear() {
   texts = { stdout: "", stderr: "", note: "" };
   hasEnded = false;
   for (const pane of Object.values(panes)) pane.clear();
+  sayEmpty("What the program prints appears here.", "Errors and tracebacks appear here.");
+}
+
+/** What an empty panel says. @param {string} output @param {string} error */
+function sayEmpty(output, error) {
+  panes.stdout.root.dataset.empty = panes.both.root.dataset.empty = output;
+  panes.stderr.root.dataset.empty = error;
 }
 
 /** @param {StreamName} stream @param {string} text */
@@ -50,7 +57,15 @@ export function settle(output, error) {
   if (!output.startsWith(texts.stdout) || !error.startsWith(texts.stderr)) clear();
   write("stdout", output.slice(texts.stdout.length));
   write("stderr", error.slice(texts.stderr.length));
+  sayEmpty("The program printed nothing.", "No errors.");
   end();
+}
+
+/** Show a result of before: from its beginning. @param {string} output @param {string} error */
+export function showWhole(output, error) {
+  clear();
+  settle(output, error);
+  for (const pane of Object.values(panes)) pane.showTop();
 }
 
 /** Nothing more will be written. */
@@ -109,6 +124,8 @@ export function install(on) {
       if (target instanceof HTMLElement && target.dataset.line) on.goTo(Number(target.dataset.line));
     });
   }
-  setWrap(local.get("wrap") !== "false");
+  const wraps = local.get("wrap");
+  // A traceback or a table is truer unwrapped; on a phone it could not be read.
+  setWrap(wraps === null ? matchMedia("(max-width: 859px)").matches : wraps === "true");
   setView(local.get("view") === "combined");
 }

@@ -69,7 +69,10 @@ export class Pane {
     const block = this.#openBlock();
     (isMarked ? span(block, stream === "note" ? "note" : "e") : block).append(...nodes);
     this.#blockLength += text.length;
-    if (this.#blockLength >= BLOCK_CHARACTERS && text.endsWith("\n")) this.#block = null;
+    if (this.#blockLength >= BLOCK_CHARACTERS && text.endsWith("\n")) {
+      block.classList.add("full");
+      this.#block = null;
+    }
   }
 
   #openBlock() {
@@ -99,9 +102,10 @@ export class Pane {
     this.#frame = 0;
   }
 
-  /** @returns {boolean} whether text still waits for its frame */
-  get isBehind() {
-    return this.#queue.length > 0;
+  /** The beginning of a text that is all there. */
+  showTop() {
+    this.settle();
+    this.root.scrollTop = 0;
   }
 }
 

@@ -95,11 +95,20 @@ function setButton(isStop) {
 }
 
 /**
- * Show a result, of a run just ended or of one from the history.
+ * Show a result from the history.
+ * @param {import("./types.js").PastRun} past
+ */
+export function showPast(past) {
+  output.showWhole(past.output, past.error);
+  show(past, past.kind === "code");
+}
+
+/**
+ * Show the result of the run whose output has been followed.
  * @param {Result} result
  * @param {boolean} marksLines whether tracebacks are about the program in the editor
  */
-export function show(result, marksLines) {
+function show(result, marksLines) {
   const { words, tone } = verdict(result);
   status.clearNotice();
   status.stopClock(result.duration_ms);
@@ -142,7 +151,7 @@ export async function recall() {
     try {
       const past = await api.json(`/history/${encodeURIComponent(id)}`);
       if (running) return;
-      show(past, past.kind === "code");
+      showPast(past);
       status.notice(new api.Failure(reloadSentence(past), "reloaded"), null);
       return;
     } catch {

@@ -8,7 +8,7 @@ export function install() {
   const button = byId("theme");
   const root = document.documentElement;
   const current = () => root.dataset.theme ?? "system";
-  const show = () => (button.textContent = `Theme: ${current()}`);
+  const show = () => (byId("theme-name").textContent = current());
   button.addEventListener("click", () => {
     const next = ORDER[(ORDER.indexOf(current()) + 1) % ORDER.length];
     if (next === "system") delete root.dataset.theme;
