@@ -1,6 +1,6 @@
 """Limits and an order for the supervisor -> the argv of `docker run`. Pure: starts nothing, reads nothing.
 
-Every flag is here, once, with its reason. podman accepts the same words; the one flag only it needs is at
+Every flag is here, once, with its reason. podman accepts the same words; what differs for it is at
 the end of `security_flags`.
 """
 
@@ -80,6 +80,10 @@ def security_flags(options: EngineOptions) -> list[str]:
     if options.podman:
         # podman mounts writable tmpfs on /tmp, /run and /var/tmp of a read-only container unless told not to.
         flags += ["--read-only-tmpfs=false"]
+    else:
+        # Even without a network Docker copies the host's /etc/resolv.conf, with its name servers and its domain.
+        # An address that is nobody's (RFC 5737) takes their place. podman refuses --dns where there is no network.
+        flags += ["--dns", "192.0.2.1", "--dns-search", "."]
     return flags
 
 

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import secrets
 import subprocess
 from pathlib import Path
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 LIST_SECONDS = 10
 REMOVE_SECONDS = 30
+
+_NAME = re.compile(r"[0-9a-f]{8}")
+"""Of an instance. A label that is anything else was not set by us, and must not become a path."""
 
 
 class Instance:
@@ -58,7 +62,7 @@ class Instance:
             if not alive[instance]:
                 removed += _remove(client, container)
         for instance, living in alive.items():
-            if not living:
+            if not living and _NAME.fullmatch(instance):
                 (self._locks / instance).unlink(missing_ok=True)
         return removed
 
@@ -82,7 +86,7 @@ class Instance:
         if instance == self.id:
             return True
         path = self._locks / instance
-        if path.parent != self._locks or not path.exists():
+        if not _NAME.fullmatch(instance) or not path.exists():
             return False
         with path.open() as file:
             try:

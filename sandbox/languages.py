@@ -7,9 +7,15 @@ from dataclasses import dataclass
 
 from sandbox.errors import InvalidRequest
 
-# PEP 263: a source encoding is declared by a comment in line one or two. Taken generously: a line too many costs
-# a few milliseconds, a line too few a wrong answer.
-_CODING_COOKIE = re.compile(r"\A(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n]*#[^\r\n]*coding[:=]")
+# What a waiting interpreter cannot do unnoticeably. All of these are taken generously: a match too many costs a
+# few milliseconds, one too few a wrong answer.
+#
+# PEP 263: an encoding is declared by a comment in line one or two. A waiting interpreter reads its script from a
+# FIFO, which cannot seek, and CPython's tokenizer seeks back at such a line. For the same reason it does not find
+# out that a script is a zip archive, which Python would run (`runpy`, "valid sys.path entry").
+_PYTHON_NOT_PARKED = re.compile(r"\A(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n]*#[^\r\n]*coding[:=]|PK\x05\x06")
+# The words by which a program asks Node how long ago its process was started.
+_NODE_NOT_PARKED = re.compile(r"uptime|performance|perf_hooks|timeOrigin|timeStamp")
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Language:
     environment: tuple[tuple[str, str], ...]
     proof: str
     """A program that prints 42."""
+    not_parked: re.Pattern[str]
+    """Found in a program that must have an interpreter of its own, started when the program is there."""
 
     def command(self, entry: str, args: tuple[str, ...] = ()) -> list[str]:
         """The argv that runs `entry` (relative to /app). An absolute path is never taken for an option."""
@@ -47,6 +55,7 @@ PYTHON = Language(
     # Unbuffered, so that what was printed before a timeout is not lost in the program's own buffer.
     environment=(("PYTHONUNBUFFERED", "1"),),
     proof="print(6 * 7)",
+    not_parked=_PYTHON_NOT_PARKED,
 )
 
 NODE = Language(
@@ -59,6 +68,7 @@ NODE = Language(
     interpreter="node",
     environment=(),
     proof="console.log(6 * 7)",
+    not_parked=_NODE_NOT_PARKED,
 )
 
 LANGUAGES: dict[str, Language] = {language.name: language for language in (PYTHON, NODE)}
@@ -79,9 +89,5 @@ def resolve(name: str) -> Language:
 
 
 def can_be_parked(language: Language, code: str) -> bool:
-    """Whether an interpreter that already waits for its script can run this one unnoticeably.
-
-    A waiting interpreter reads its script from a FIFO, which cannot seek, and CPython's tokenizer seeks
-    back when a line declares an encoding. Those rare programs get an interpreter of their own.
-    """
-    return language is not PYTHON or _CODING_COOKIE.match(code) is None
+    """Whether an interpreter that already waits for its script can run this one unnoticeably."""
+    return language.not_parked.search(code) is None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import random
 import stat
 import struct
+import time
 import zipfile
 from collections.abc import Iterator
 
@@ -69,6 +73,35 @@ def test_an_archive_inside_the_archive_is_a_file_like_any_other() -> None:
     assert check_archive(outer, SETTINGS).names == ("main.py", "inner.zip")
 
 
+def test_the_end_records_of_zip64_are_understood() -> None:
+    data = zips.zip_of({"main.py": "x", "lib.py": ""})
+    assert check_archive(zips.with_zip64_end(data), SETTINGS).names == ("main.py", "lib.py")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 254, "x" * 255, "/".join(["d" * 203] * 4 + ["e" * 207]), "/".join(["d" * 204] * 5), "/".join("d" * 32)],
+)
+def test_names_may_be_this_long_and_deep(name: str) -> None:
+    assert check_archive(zips.zip_of({name: ""}), SETTINGS).names == (name,)
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "\u00e9" * 128, "/".join(["d" * 204] * 5) + "x", "/".join("d" * 33)])
+def test_names_may_not_be_longer_or_deeper(name: str) -> None:
+    assert refusal(zips.zip_of({name: ""})) == "bad_member_name"
+
+
+def test_a_thousand_members_are_checked_in_thirty_milliseconds() -> None:
+    data = zips.zip_of({f"package/part{number % 50}/{number}.py": "x" for number in range(1000)})
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        check_archive(data, Settings())
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(10)) < 0.03
+
+
 # --- Refused ----------------------------------------------------------------------------------------------
 
 
@@ -97,6 +130,23 @@ def test_a_name_that_is_not_utf8_although_it_says_so_is_refused() -> None:
     assert refusal(data.replace("\u00e9".encode(), b"\xe9\xe9")) == "corrupt_archive"
 
 
+def test_a_name_that_zipfile_reads_in_two_ways_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As newer Pythons do, which take the name from an extra field."""
+    data = zips.zip_of({"main.py": ""})
+
+    def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+        archive.filelist[0].filename = "../escape.py"
+        return archive.filelist
+
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", members)
+    assert refusal(data) == "bad_member_name"
+
+
+@pytest.mark.parametrize("name", ["\ue000" * 200 + "/..", "\U0010ffff" * 60 + "/..", "'\"" * 90 + "/.."])
+def test_a_refusal_shows_little_of_a_strange_name(name: str) -> None:
+    assert refusal(zips.zip_of({name: ""})) == "bad_member_name"
+
+
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK, stat.S_IFDIR])
 def test_only_plain_files_and_folders_are_accepted(kind: int) -> None:
     assert refusal(zips.with_mode("member", kind | 0o777)) == "bad_member_type"
@@ -105,6 +155,13 @@ def test_only_plain_files_and_folders_are_accepted(kind: int) -> None:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
+        (zips.symlink(), "bad_member_type"),
+        (zips.device(), "bad_member_type"),
+        (zips.traversal(), "bad_member_name"),
+        (zips.absolute(), "bad_member_name"),
+        (zips.bomb(), "archive_too_large"),
+        (zips.truncated(), "corrupt_archive"),
+        (zips.clash(), "conflicting_members"),
         (zips.encrypted(), "encrypted_archive"),
         (zips.zip_of({"main.py": "x" * 99}, zipfile.ZIP_BZIP2), "unsupported_compression"),
         (zips.zip_of({"main.py": "x" * 99}, zipfile.ZIP_LZMA), "unsupported_compression"),
@@ -113,6 +170,7 @@ def test_only_plain_files_and_folders_are_accepted(kind: int) -> None:
         (zips.zip_of({"a/b": "", "a": ""}), "conflicting_members"),
         (zips.zip_of({"a/b/c": "", "a/b": ""}), "conflicting_members"),
         (zips.zip_of({"a/": "", "a": ""}), "conflicting_members"),
+        (zips.zip_of({"a": "", "a/b/": ""}), "conflicting_members"),
         (zips.overlapping(10), "corrupt_archive"),
         (zips.zip_of({}), "empty_archive"),
         (zips.zip_of({"folder/": ""}), "empty_archive"),
@@ -147,10 +205,37 @@ def test_more_members_are_refused(count: int) -> None:
     assert refusal(zips.many_entries(count)) == "too_many_members"
 
 
-def test_a_directory_of_a_hundred_thousand_entries_is_never_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = zips.many_entries(100_000)
+@pytest.fixture(scope="module")
+def huge() -> bytes:
+    return zips.many_entries(100_000)
+
+
+@pytest.mark.parametrize("claimed_bytes", [None, 0, 46])
+def test_a_directory_of_a_hundred_thousand_entries_is_never_parsed(
+    monkeypatch: pytest.MonkeyPatch, huge: bytes, claimed_bytes: int | None
+) -> None:
+    """Not even when the plain end record claims a small directory, and zip64's, which counts, the whole one."""
+    data = zips.with_zip64_end(huge, claimed_bytes=claimed_bytes)
     monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the directory was parsed"))
     assert refusal(data) == "too_many_members"
+
+
+def test_an_archive_of_several_parts_is_refused() -> None:
+    data = bytearray(zips.zip_of({"main.py": ""}))
+    end = data.rindex(b"PK\5\6")
+    data[end + 4 : end + 8] = struct.pack("<HH", 1, 1)
+    assert refusal(bytes(data)) == "corrupt_archive"
+
+
+@pytest.mark.parametrize("extra_bytes", [1, 30])
+def test_a_member_that_reaches_into_the_directory_is_refused(extra_bytes: int) -> None:
+    data = zips.zip_of({"main.py": "print(1)"}, zipfile.ZIP_STORED)
+    sizes = struct.pack("<LL", 8 + extra_bytes, 8 + extra_bytes)
+    assert refusal(zips.patched(data, "main.py", 20, sizes, 18)) == "corrupt_archive"
+
+
+def test_zip64_records_that_can_be_found_in_two_places_are_refused() -> None:
+    assert refusal(zips.with_zip64_end(zips.zip_of({"main.py": ""}), prefix=b"#!/bin/sh\n")) == "corrupt_archive"
 
 
 def test_a_count_that_lies_does_not_help() -> None:
@@ -172,9 +257,10 @@ def test_arbitrary_bytes_are_accepted_or_refused_but_never_crash(data: bytes, as
 
 
 @hypothesis_settings(max_examples=500, deadline=None)
-@given(st.data())
-def test_a_mutated_archive_is_accepted_or_refused_but_never_crashes(choices: st.DataObject) -> None:
-    data = bytearray(zips.zip_of({"main.py": "print(1)" * 20, "pkg/data.json": "{}", "\u00e9/": ""}))
+@given(st.data(), st.booleans())
+def test_a_mutated_archive_is_accepted_or_refused_but_never_crashes(choices: st.DataObject, zip64: bool) -> None:
+    original = zips.zip_of({"main.js": "log(1)" * 20, "package.json": '{"main": "main.js"}', "\u00e9/": ""})
+    data = bytearray(zips.with_zip64_end(original) if zip64 else original)
     for _ in range(choices.draw(st.integers(1, 8))):
         data[choices.draw(st.integers(0, len(data) - 1))] = choices.draw(st.integers(0, 255))
     try:
@@ -182,6 +268,10 @@ def test_a_mutated_archive_is_accepted_or_refused_but_never_crashes(choices: st.
     except InvalidArchive:
         return
     assert all(not name.startswith("/") and ".." not in name.split("/") for name in archive.names)
+    with zipfile.ZipFile(io.BytesIO(data)) as opened:
+        assert set(archive.names) <= set(opened.namelist())
+    with contextlib.suppress(InvalidRequest):
+        assert choose_entry(archive, NODE, None) in archive.names
 
 
 SAFE_NAMES = st.lists(
@@ -289,6 +379,27 @@ def test_an_entry_that_is_not_there_is_refused(entry: str) -> None:
     code, message = entry_problem(["main.py"], PYTHON, entry)
     assert code == "entry_not_found"
     assert len(message) < 300
+
+
+@pytest.mark.parametrize("entry", [None, ""])
+def test_an_empty_entry_is_an_entry_left_out(entry: str | None) -> None:
+    assert choose_entry(check_archive(zips.zip_of({"main.py": ""}), SETTINGS), PYTHON, entry) == "main.py"
+
+
+def test_a_name_that_begins_with_a_space_can_be_given_exactly() -> None:
+    archive = check_archive(zips.zip_of({" a.py": "", "a.py": ""}), SETTINGS)
+    assert (choose_entry(archive, PYTHON, " a.py"), choose_entry(archive, PYTHON, " a.py ")) == (" a.py", "a.py")
+
+
+@pytest.mark.parametrize("length", [57, 190])
+def test_names_made_to_be_hard_to_compare_do_not_cost_seconds(length: int) -> None:
+    shuffled = random.Random(1)
+    names = ["".join(shuffled.sample("ab" * length, length)) + ".py" for _ in range(1000)]
+    archive = check_archive(zips.zip_of(dict.fromkeys(names[1:], "")), Settings())
+    start = time.perf_counter()
+    with pytest.raises(InvalidRequest):
+        choose_entry(archive, PYTHON, names[0])
+    assert time.perf_counter() - start < 1
 
 
 def test_a_misspelt_entry_is_told_what_was_meant() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.history import SHORT_CHARACTERS, History, HistoryError
+from sandbox import history as history_module
+from sandbox.history import RUNS, SHORT_CHARACTERS, History, HistoryError
 from sandbox.models import Archive, RunRequest, RunResult, Status
 
 
@@ -36,6 +38,13 @@ def history(tmp_path: Path) -> Iterator[History]:
     store = History(url(tmp_path), limit=100)
     yield store
     store.close()
+
+
+def change(folder: Path, statement: str) -> None:
+    connection = sqlite3.connect(folder / "history.db")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
 
 
 def ids(history: History, **filters: object) -> list[str]:
@@ -92,6 +101,21 @@ def test_a_run_comes_back_as_it_was(history: History) -> None:
     }
 
 
+def test_values_have_the_types_of_their_columns() -> None:
+    """SQLite would take others; PostgreSQL refuses a bool for a whole number, for one."""
+    row = history_module._to_row(RunRequest("python", "x"), result("a", truncated=True, cpu_ms=1.5, memory_kb=1))
+    assert {name: type(value) for name, value in row.items() if value is not None} == {
+        column.name: column.type.python_type for column in RUNS.c if row.get(column.name) is not None
+    }
+
+
+def test_the_file_is_in_wal_mode(history: History, tmp_path: Path) -> None:
+    fill(history, 1)
+    connection = sqlite3.connect(tmp_path / "history.db")
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
 def test_an_archive_is_remembered_by_name_and_entry(history: History) -> None:
     archive = Archive(b"PK", ("main.py",), 10, name="project.zip")
     history.add(RunRequest("python", archive=archive, entry="main.py"), result("a"))
@@ -119,6 +143,12 @@ def test_pages_follow_each_other_without_gap_or_overlap(history: History) -> Non
 def test_nothing_comes_before_an_unknown_run(history: History) -> None:
     fill(history, 3)
     assert ids(history, before="unknown") == []
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_no_rows_are_listed_when_none_are_asked_for(history: History, limit: int) -> None:
+    fill(history, 3)
+    assert ids(history, limit=limit) == []
 
 
 @pytest.mark.parametrize(("length", "shortened"), [(1999, []), (2000, []), (2001, ["output"])])
@@ -182,6 +212,29 @@ def test_it_survives_a_restart(tmp_path: Path) -> None:
     second.close()
 
 
+def test_a_database_without_a_version_is_taken_over(tmp_path: Path) -> None:
+    first = History(url(tmp_path), limit=10)
+    fill(first, 2)
+    first.close()
+    change(tmp_path, "DROP TABLE history_version")
+    second = History(url(tmp_path), limit=10)
+    assert ids(second) == ["0001", "0000"]
+    second.close()
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    first = History(url(tmp_path), limit=10)
+    fill(first, 2)
+    first.close()
+    change(tmp_path, "UPDATE history_version SET version = version + 1")
+    before = (tmp_path / "history.db").read_bytes()
+    second = History(url(tmp_path), limit=10)
+    for use in (second.page, second.clear, lambda: fill(second, 1)):
+        with pytest.raises(HistoryError, match="newer version"):
+            use()
+    assert (tmp_path / "history.db").read_bytes() == before
+
+
 def test_runs_can_be_forgotten_one_by_one_and_all_at_once(history: History) -> None:
     fill(history, 3)
     assert history.delete("0001")
@@ -216,7 +269,7 @@ def test_a_damaged_file_is_an_error_with_a_sentence_and_is_left_alone(tmp_path: 
     (tmp_path / "history.db").write_bytes(damaged)
     history = History(url(tmp_path), limit=10)
     for use in (history.page, history.clear, lambda: history.get("a"), lambda: fill(history, 1)):
-        with pytest.raises(HistoryError, match="still works"):
+        with pytest.raises(HistoryError, match=r"file is damaged.*still works"):
             use()
     assert (tmp_path / "history.db").read_bytes() == damaged
 
@@ -225,10 +278,38 @@ def test_a_file_that_another_process_keeps_locked_is_an_error(history: History, 
     fill(history, 1)
     other = sqlite3.connect(tmp_path / "history.db")
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(HistoryError):
+    with pytest.raises(HistoryError, match="locked"):
         fill(history, 1)
     assert ids(history) == ["0000"]
     other.close()
+
+
+def test_a_full_disk_is_an_error_and_what_is_stored_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    prepare = history_module._prepare_sqlite
+
+    def prepare_small(connection: sqlite3.Connection, record: object) -> None:
+        prepare(connection, record)  # type: ignore[arg-type]
+        connection.execute("PRAGMA max_page_count=40").close()
+
+    monkeypatch.setattr(history_module, "_prepare_sqlite", prepare_small)
+    history = History(url(tmp_path), limit=10)
+    fill(history, 1)
+    with pytest.raises(HistoryError, match="disk of the history is full"):
+        history.add(RunRequest("python", "x"), result("large", output="x" * 1_000_000))
+    assert ids(history) == ["0000"]
+    history.close()
+
+
+def test_a_missing_database_driver_is_an_error_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(HistoryError, match="driver"):
+        History("postgresql+psycopg://localhost/runs", limit=10).page()
+
+
+def test_a_folder_that_is_not_there_is_an_error_without_its_path(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match="cannot be opened") as caught:
+        History(url(tmp_path / "missing"), limit=10).page()
+    assert str(tmp_path) not in caught.value.message
 
 
 @settings(max_examples=50, deadline=None)

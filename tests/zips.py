@@ -41,6 +41,29 @@ def symlink(name: str = "link") -> bytes:
     return with_mode(name, stat.S_IFLNK | 0o777)
 
 
+def device(name: str = "null") -> bytes:
+    return with_mode(name, stat.S_IFCHR | 0o666)
+
+
+def traversal() -> bytes:
+    return zip_of({"../escape.py": "print(1)", "main.py": "print(1)"})
+
+
+def absolute() -> bytes:
+    return zip_of({"/tmp/escape.py": "print(1)", "main.py": "print(1)"})
+
+
+def clash() -> bytes:
+    """A name that is a file and a folder."""
+    return zip_of({"main.py": "print(1)", "main.py/inner.py": "print(1)"})
+
+
+def truncated() -> bytes:
+    """The last half of an archive: its directory is whole, its members are not there."""
+    data = zip_of({"main.py": "print(1)" * 20}, zipfile.ZIP_STORED)
+    return data[len(data) // 2 :]
+
+
 def duplicate(name: str = "main.py") -> bytes:
     """The same name twice. zipfile warns when it writes this, so the second name is patched in."""
     twin = "x" * len(name)
@@ -71,6 +94,11 @@ def lying_size(declared: int, actual: int) -> bytes:
     return patched(data, "main.py", 24, struct.pack("<L", declared), 22)
 
 
+def bomb(declared: int = 1 << 31) -> bytes:
+    """A small archive that says it unpacks to `declared` bytes."""
+    return lying_size(declared, 1000)
+
+
 def bad_crc() -> bytes:
     """A member whose contents do not match its checksum."""
     return zip_of({"main.py": "print(1)"}, zipfile.ZIP_STORED).replace(b"print(1)", b"print(2)")
@@ -97,6 +125,22 @@ def overlapping(count: int = 50) -> bytes:
 def many_entries(count: int) -> bytes:
     """A directory of `count` entries in as few bytes as possible."""
     return zip_of({str(number): b"" for number in range(count)}, zipfile.ZIP_STORED)
+
+
+def with_zip64_end(data: bytes, prefix: bytes = b"", claimed_bytes: int | None = None) -> bytes:
+    """The same archive with the end records of zip64; the plain record claims a directory of `claimed_bytes`."""
+    end = data.rindex(b"PK\5\6")
+    if data[end - 20 : end - 16] == b"PK\6\7":
+        count, size, offset = struct.unpack_from("<3Q", data, end - 76 + 32)
+        data = data[: end - 76]
+    else:
+        count, size, offset = struct.unpack_from("<H2L", data, end + 10)
+        data = data[:end]
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, offset + size, 1)
+    claimed_bytes = 0xFFFFFFFF if claimed_bytes is None else claimed_bytes
+    last = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, claimed_bytes, 0xFFFFFFFF, 0)
+    return prefix + data + record + locator + last
 
 
 HOSTILE_NAMES = [

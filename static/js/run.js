@@ -21,6 +21,9 @@ let running = null;
 /** @type {() => void} */
 let finished = () => {};
 
+/** The page is being left; the browser breaks the connection, and the note must outlive that. */
+let isLeaving = false;
+
 export const isRunning = () => running !== null;
 
 /** @param {() => Order | null} order what to run; null when it has said why it cannot */
@@ -64,6 +67,7 @@ function begin() {
 
 function leave() {
   running = null;
+  if (isLeaving) return;
   session.remove(RUNNING);
   setButton(false);
   finished();
@@ -148,18 +152,25 @@ export async function recall() {
   session.remove(RUNNING);
   status.badge("Page was reloaded", "warn");
   for (let attempt = 0; attempt < 8 && !running; attempt++) {
-    try {
-      const past = await api.json(`/history/${encodeURIComponent(id)}`);
-      if (running) return;
+    const past = await find(id).catch(() => null);
+    if (running) return;
+    if (past) {
       showPast(past);
       status.notice(new api.Failure(reloadSentence(past), "reloaded"), null);
+      finished();
       return;
-    } catch {
-      await new Promise((done) => setTimeout(done, 400));
     }
+    await new Promise((done) => setTimeout(done, 400));
   }
   const sentence = "The page was reloaded while a program ran. The run was stopped before it left a result.";
   if (!running) status.notice(new api.Failure(sentence, "reloaded"), null);
+}
+
+/** A run of the history once it is there: looked up in the list, because asking for what is missing is an error. */
+async function find(/** @type {string} */ id) {
+  const { runs } = await api.json("/history?limit=20");
+  const isThere = runs.some((/** @type {Result} */ past) => past.id === id);
+  return isThere ? api.json(`/history/${encodeURIComponent(id)}`) : null;
 }
 
 /** @param {Result} past */
@@ -171,6 +182,8 @@ const reloadSentence = (past) =>
 /** @param {{order: () => Order | null, finished: () => void}} on */
 export function install(on) {
   finished = on.finished;
+  for (const name of ["beforeunload", "pagehide"]) addEventListener(name, () => (isLeaving = true));
+  addEventListener("pageshow", () => (isLeaving = false));
   byId("run").addEventListener("click", () => (running ? stop() : start(on.order)));
   addEventListener(
     "keydown",

@@ -1,0 +1,54 @@
+"""A browser for the tests of the page, and a page that must stay clean: no error, no request to elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from scripts import browser as browser_program
+from tests.page.support import Guard, open_page
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WAIT_MILLISECONDS = 10_000
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = browser_program.find()
+    if path is None:
+        pytest.fail("These tests need Chromium: `make browser`.", pytrace=False)
+    expect.set_options(timeout=WAIT_MILLISECONDS)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def context(browser: Browser, server_url: str) -> Iterator[BrowserContext]:
+    made = browser.new_context(
+        viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    made.set_default_timeout(WAIT_MILLISECONDS)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def guard(context: BrowserContext, server_url: str) -> Iterator[Guard]:
+    watching = Guard(context, server_url)
+    yield watching
+    assert watching.problems == []
+
+
+@pytest.fixture
+def page(context: BrowserContext, guard: Guard, server_url: str) -> Page:
+    """The page, loaded and ready."""
+    opened = context.new_page()
+    open_page(opened, server_url)
+    return opened

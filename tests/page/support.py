@@ -1,0 +1,57 @@
+"""Helpers for the tests of the page: the guard that every page has, and what people do on it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+
+
+class Guard:
+    """Watches a context. `refusals` are paths whose error answers a test has asked for."""
+
+    def __init__(self, context: BrowserContext, origin: str) -> None:
+        self.origin = origin
+        self.refusals: set[str] = set()
+        self.problems: list[str] = []
+        context.on("console", self._hear)
+        context.on("weberror", lambda problem: self.problems.append(f"uncaught: {problem.error}"))
+        context.on("request", self._see)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        path = urlsplit(message.location.get("url", "")).path
+        if message.type in ("error", "warning") and path not in self.refusals:
+            self.problems.append(f"console {message.type}: {message.text} ({path})")
+
+    def _see(self, request: Request) -> None:
+        if not request.url.startswith((self.origin + "/", f"blob:{self.origin}/")):
+            self.problems.append(f"request to elsewhere: {request.url}")
+
+
+def open_page(page: Page, url: str) -> None:
+    page.goto(url)
+    expect(page.locator("body")).to_have_attribute("data-ready", "true")
+
+
+def write(page: Page, code: str, language: str = "python") -> None:
+    page.select_option("#language", language)
+    page.fill("#code", code)
+
+
+def run(page: Page, code: str, language: str = "python") -> None:
+    """Run `code` to its end."""
+    write(page, code, language)
+    page.click("#run")
+    ended(page)
+
+
+def ended(page: Page) -> None:
+    expect(page.locator("#run-label")).to_have_text("Run", timeout=20_000)
+
+
+def badge(page: Page) -> Locator:
+    return page.locator("#badge")
+
+
+def history_items(page: Page) -> Locator:
+    return page.locator("#history-list .run-item")

@@ -1,0 +1,407 @@
+"""The host's end of the protocol against a supervisor that plays by the rules, or not at all.
+
+Only the process is faked: `client` is a small program in the docker client's place. `client run SCRIPT` speaks
+frames as the script says; `client kill NAME` ends it. Everything else, pipes and polling included, is real.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import container as container_module
+from sandbox.container import Container, NotStarted, explain
+from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
+from sandbox.models import Stream
+from sandbox.protocol import MAX_FRAME_BYTES, Order, Report
+from tests.conftest import eventually
+
+CLIENT = '''#!{python} -I
+"""A docker client of sorts."""
+import json, os, signal, struct, sys, time
+
+state = {state!r}
+
+def send(kind, payload=b""):
+    data = memoryview(struct.pack(">cI", kind, len(payload)) + payload)
+    while data:
+        data = data[os.write(1, data):]
+
+def receive():
+    kind, length = struct.unpack(">cI", sys.stdin.buffer.read(5))
+    return kind, sys.stdin.buffer.read(length)
+
+def order():
+    return [receive() for _ in "RPI"]
+
+def done(**fields):
+    report = dict(wait_status=0, stopped=None, oom_kills=0, wall_seconds=0.5, cpu_seconds=0.25, max_rss_kb=1000,
+                  dropped_bytes=[0, 0])
+    send(b"D", json.dumps(report | fields).encode())
+
+def say(words):
+    print(words, file=sys.stderr)
+
+if sys.argv[1] == "run":
+    with open(state + "/pid", "w") as file:
+        file.write(str(os.getpid()))
+    exec(sys.argv[2])
+else:
+    attempts = os.path.join(state, "kills")
+    with open(attempts, "a") as file:
+        file.write(sys.argv[2] + "\\n")
+    refusals = int(os.environ.get("REFUSE_KILLS", "0"))
+    if len(open(attempts).readlines()) <= refusals:
+        sys.exit("Error: No such container")
+    os.kill(int(open(state + "/pid").read()), signal.SIGKILL)
+'''
+
+ORDER = Order(
+    command=["python3", "/app/user_code.py"],
+    environment={"A": "b"},
+    payload=b"print('\xc3\xa9')",
+    names=None,
+    stdin=b"input",
+    parked=True,
+    timeout_seconds=0.3,
+    output_bytes=1000,
+    output_stop_bytes=10_000,
+)
+
+
+class Log:
+    """What a run called back."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+        self.stop = False
+
+    def on_start(self) -> None:
+        self.events.append("started")
+
+    def on_output(self, stream: Stream, data: bytes) -> None:
+        self.events.append((stream, data))
+
+    def should_stop(self) -> bool:
+        self.events.append("asked")
+        return self.stop
+
+    def told(self) -> list[object]:
+        return [event for event in self.events if event != "asked"]
+
+
+Start = Callable[[str], Container]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container_module, "GRACE_SECONDS", 0.4)
+    monkeypatch.setattr(container_module, "KILL_SECONDS", 5.0)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts fake containers; none of them, and no descriptor, may be left in the end."""
+    client = tmp_path / "client"
+    client.write_text(CLIENT.format(python=sys.executable, state=str(tmp_path)))
+    client.chmod(0o755)
+    started: list[Container] = []
+    descriptors = len(os.listdir("/proc/self/fd"))
+
+    def start_one(script: str) -> Container:
+        started.append(Container(str(client), [str(client), "run", script], "the-name"))
+        return started[-1]
+
+    yield start_one
+    for container in started:
+        container.close()
+        assert container._process.returncode is not None
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def run(container: Container, log: Log | None = None, order: Order = ORDER) -> Report:
+    log = log or Log()
+    return container.run(order, on_start=log.on_start, on_output=log.on_output, should_stop=log.should_stop)
+
+
+def kills(tmp_path: Path) -> list[str]:
+    path = tmp_path / "kills"
+    return path.read_text().split() if path.exists() else []
+
+
+# --- By the rules -----------------------------------------------------------------------------------------
+
+
+def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None:
+    container = start(
+        "send(b'Y'); parts = order(); send(b'S'); send(b'O', repr(parts).encode()); done(wait_status=256)"
+    )
+    container.wait_ready()
+    report = run(container)
+    (_, header), payload, stdin = eval(bytes(report.stdout.head))
+    assert b'"command": ["python3", "/app/user_code.py"]' in header
+    assert (payload, stdin) == ((b"P", ORDER.payload), (b"I", b"input"))
+    assert (report.wait_status, report.stopped, report.cpu_seconds, report.max_rss_kb) == (256, None, 0.25, 1000)
+
+
+def test_a_cold_container_need_not_be_waited_for(start: Start) -> None:
+    assert run(start("send(b'Y'); order(); send(b'S'); done()")).wait_status == 0
+
+
+def test_output_is_called_back_in_order_after_the_start(start: Start) -> None:
+    log = Log()
+    report = run(start("order(); send(b'S'); send(b'O', b'1'); send(b'E', b'2'); send(b'O', b'3'); done()"), log)
+    assert log.told() == ["started", (Stream.STDOUT, b"1"), (Stream.STDERR, b"2"), (Stream.STDOUT, b"3")]
+    assert (bytes(report.stdout.head), bytes(report.stderr.head)) == (b"13", b"2")
+
+
+def test_the_tail_after_a_gap_is_kept_apart(start: Start) -> None:
+    script = (
+        "order(); send(b'S'); send(b'O', b'head'); send(b'o', b'tail'); send(b'e', b'end'); done(dropped_bytes=[7, 9])"
+    )
+    report = run(start(script))
+    assert (bytes(report.stdout.head), report.stdout.tail, report.stdout.dropped_bytes) == (b"head", b"tail", 7)
+    assert (bytes(report.stderr.head), report.stderr.tail, report.stderr.dropped_bytes) == (b"", b"end", 9)
+
+
+def test_output_arrives_while_the_program_runs(start: Start) -> None:
+    log, at = Log(), []
+    log.on_output = lambda stream, data: at.append(time.monotonic())  # type: ignore[method-assign]
+    run(start("order(); send(b'S'); send(b'O', b'x'); time.sleep(0.2); done()"), log)
+    assert time.monotonic() - at[0] > 0.15
+
+
+def test_frames_may_arrive_in_any_pieces(start: Start) -> None:
+    script = """
+data = b"".join(struct.pack(">cI", k, len(p)) + p for k, p in [(b"S", b""), (b"O", b"abc"), (b"E", b"")])
+order()
+for byte in data:
+    os.write(1, bytes([byte])); time.sleep(0.002)
+done()
+"""
+    assert bytes(run(start(script)).stdout.head) == b"abc"
+
+
+def test_a_large_frame_arrives_whole(start: Start) -> None:
+    report = run(start("order(); send(b'S'); send(b'O', b'x' * 5_000_000); done()"))
+    assert len(report.stdout.head) == 5_000_000
+
+
+def test_a_large_order_reaches_a_slow_reader(start: Start) -> None:
+    order = Order(**{**vars(ORDER), "payload": b"x" * 5_000_000})
+    report = run(
+        start("time.sleep(0.3); r, p, i = order(); send(b'S'); send(b'O', b'%d' % len(p[1])); done()"), order=order
+    )
+    assert bytes(report.stdout.head) == b"5000000"
+
+
+def test_an_archive_found_damaged_inside_is_the_callers_fault(start: Start) -> None:
+    with pytest.raises(InvalidArchive) as caught:
+        run(start("""order(); send(b'X', b'{"code": "corrupt_archive"}')"""))
+    assert caught.value.code == "corrupt_archive"
+
+
+def test_a_caller_that_goes_away_stops_the_program(start: Start) -> None:
+    log = Log()
+    log.stop = True
+    report = run(start("order(); send(b'S'); done(stopped={b'K': 'cancelled'}[receive()[0]], wait_status=9)"), log)
+    assert report.stopped == "cancelled"
+
+
+def test_a_silent_run_asks_about_its_caller_several_times_a_second(start: Start) -> None:
+    log = Log()
+    run(start("order(); send(b'S'); time.sleep(0.6); done()"), log)
+    assert 3 <= log.events.count("asked") <= 20
+
+
+# --- Not by the rules -------------------------------------------------------------------------------------
+
+
+def test_a_client_that_is_not_installed_is_named_as_the_cause() -> None:
+    with pytest.raises(EngineUnavailable):
+        Container("/nowhere/docker", ["/nowhere/docker", "run"], "the-name")
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("docker: Error: No such image: safe/x:1.", ImageMissing),
+        ("Unable to find image 'x' locally", ImageMissing),
+        ("Error: x: image not known", ImageMissing),
+        ("docker: Cannot connect to the Docker daemon at unix:///x.sock. Is it running?", EngineUnavailable),
+        ("error during connect: x", EngineUnavailable),
+        ("dial unix /x: permission denied", EngineUnavailable),
+        ("something new", EngineUnavailable),
+        ("", EngineUnavailable),
+    ],
+)
+def test_a_client_that_gives_up_is_explained_in_our_words(start: Start, words: str, kind: type[EngineError]) -> None:
+    with pytest.raises(EngineError) as caught:
+        start(f"say({words!r}); sys.exit(125)").wait_ready()
+    assert type(caught.value) is kind
+    assert caught.value.message == explain(words).message
+    assert not words or words not in caught.value.message
+
+
+def test_a_container_that_dies_before_it_is_ready_is_no_container(start: Start) -> None:
+    with pytest.raises(EngineError):
+        start("pass").wait_ready()
+
+
+def test_a_container_that_died_while_waiting_has_run_nothing(start: Start) -> None:
+    container = start("send(b'Y')")
+    container.wait_ready()
+    container._process.wait(10)
+    assert not container.alive()
+    with pytest.raises(NotStarted):
+        run(container)
+
+
+def test_a_container_that_dies_over_the_order_has_run_nothing(start: Start) -> None:
+    with pytest.raises(NotStarted):
+        run(start("send(b'Y'); order()"))
+
+
+def test_a_container_that_dies_while_the_program_runs_is_lost(start: Start) -> None:
+    log = Log()
+    with pytest.raises(ContainerLost):
+        run(start("order(); send(b'S'); send(b'O', b'some')"), log)
+    assert log.told() == ["started", (Stream.STDOUT, b"some")]
+
+
+def test_a_frame_cut_short_is_not_taken_for_a_whole_one(start: Start) -> None:
+    log = Log()
+    with pytest.raises(ContainerLost):
+        run(start("order(); send(b'S'); os.write(1, struct.pack('>cI', b'O', 100) + b'half')"), log)
+    assert log.told() == ["started"]
+
+
+def test_a_report_cut_short_is_no_report(start: Start) -> None:
+    with pytest.raises(ContainerLost):
+        run(start("""order(); send(b'S'); os.write(1, struct.pack('>cI', b'D', 50) + b'{"wait_status": 0')"""))
+
+
+@pytest.mark.parametrize("length", [MAX_FRAME_BYTES + 1, (1 << 32) - 1])
+def test_a_frame_too_large_to_be_ours_is_not_waited_for(start: Start, length: int) -> None:
+    began = time.monotonic()
+    with pytest.raises(ContainerLost):
+        run(start(f"order(); send(b'S'); os.write(1, struct.pack('>cI', b'O', {length})); time.sleep(60)"))
+    assert time.monotonic() - began < 5
+
+
+def test_garbage_instead_of_frames_is_no_container(start: Start) -> None:
+    with pytest.raises(EngineError):
+        start("os.write(1, b'What would you like to do today?'); time.sleep(60)").wait_ready()
+
+
+def test_garbage_while_the_program_runs_loses_the_container(start: Start) -> None:
+    with pytest.raises(ContainerLost):
+        run(start("order(); send(b'S'); os.write(1, b'\\xff' * 1000); time.sleep(60)"))
+
+
+def test_a_supervisor_that_does_not_keep_the_time_is_killed_from_outside(start: Start, tmp_path: Path) -> None:
+    log, began = Log(), time.monotonic()
+    report = run(start("order(); send(b'S'); send(b'O', b'kept'); time.sleep(60)"), log)
+    assert (report.stopped, report.wait_status, bytes(report.stdout.head)) == ("timeout", None, b"kept")
+    assert report.cpu_seconds is None
+    assert report.max_rss_kb is None
+    assert 0.6 < time.monotonic() - began < 5
+    assert kills(tmp_path) == ["the-name"]
+
+
+def test_a_supervisor_that_ignores_a_cancellation_is_killed_from_outside(start: Start, tmp_path: Path) -> None:
+    log = Log()
+    log.stop = True
+    order = Order(**{**vars(ORDER), "timeout_seconds": 60.0})
+    report = run(start("order(); send(b'S'); time.sleep(60)"), log, order)
+    assert report.stopped == "cancelled"
+    assert kills(tmp_path) == ["the-name"]
+
+
+def test_an_engine_that_never_starts_the_program_has_run_nothing(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_module, "START_SECONDS", 0.3)
+    with pytest.raises(NotStarted) as caught:
+        run(start("order(); time.sleep(60)"))
+    assert isinstance(caught.value.reason, EngineUnavailable)
+    assert kills(tmp_path) == ["the-name"]
+
+
+def test_a_container_that_takes_no_order_has_run_nothing(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container_module, "START_SECONDS", 0.3)
+    with pytest.raises(NotStarted):
+        run(start("time.sleep(60)"), order=Order(**{**vars(ORDER), "payload": b"x" * 5_000_000}))
+
+
+def test_a_container_that_never_gets_ready_is_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container_module, "START_SECONDS", 0.3)
+    with pytest.raises(EngineError):
+        start("time.sleep(60)").wait_ready()
+
+
+# --- Waiting and ending -----------------------------------------------------------------------------------
+
+
+def test_a_container_that_speaks_unasked_does_not_count_as_waiting(start: Start) -> None:
+    container = start("send(b'Y'); time.sleep(0.1); send(b'X', b'{}'); time.sleep(60)")
+    container.wait_ready()
+    assert container.alive()
+    assert eventually(lambda: not container.alive(), 5)
+
+
+def test_the_end_of_stdin_ends_a_container(start: Start, tmp_path: Path) -> None:
+    container = start("send(b'Y'); sys.stdin.read()")
+    container.wait_ready()
+    container.close()
+    assert container._process.returncode == 0
+    assert kills(tmp_path) == []
+
+
+def test_a_container_that_ignores_the_end_of_stdin_is_killed(start: Start, tmp_path: Path) -> None:
+    start("time.sleep(60)").close()
+    assert kills(tmp_path) == ["the-name"]
+
+
+def test_a_container_that_floods_is_ended_all_the_same(start: Start) -> None:
+    container = start("send(b'Y')\nwhile True: send(b'O', b'x' * 100_000)")
+    container.wait_ready()
+    began = time.monotonic()
+    container.close()
+    assert time.monotonic() - began < 5
+    assert container._process.returncode is not None
+
+
+def test_killing_is_insisted_on_while_the_engine_knows_no_such_container(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFUSE_KILLS", "2")
+    start("time.sleep(60)").close()
+    assert kills(tmp_path) == ["the-name"] * 3
+
+
+def test_insisting_has_an_end_and_leaves_no_client(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(container_module, "KILL_SECONDS", 0.5)
+    monkeypatch.setenv("REFUSE_KILLS", "1000")
+    container = start("time.sleep(60)")
+    container.close()
+    assert container._process.returncode is not None
+    assert "could not be killed" in caplog.text
+
+
+def test_closing_from_many_threads_ends_it_once(start: Start, tmp_path: Path) -> None:
+    container = start("time.sleep(60)")
+    threads = [threading.Thread(target=container.close) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert kills(tmp_path) == ["the-name"]

@@ -1,0 +1,151 @@
+"""The argv of `docker run`: every flag that the promises in docs/security.md rest on, and no other."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from sandbox.docker_command import SUPERVISOR_CAPABILITIES, EngineOptions, park_order, run_command
+from sandbox.languages import LANGUAGES, NODE, PYTHON
+from sandbox.models import Limits
+
+LIMITS = Limits(
+    timeout_seconds=10,
+    memory_mb=128,
+    cpus=1.0,
+    pids=64,
+    shm_mb=16,
+    output_bytes=1 << 20,
+    output_stop_bytes=64 << 20,
+)
+OPTIONS = EngineOptions(client="docker", image="the/image:tag", seccomp="/etc/profile.json")
+
+# One flag a line, with its value where it has one: a flag that comes or goes must come or go here too.
+EXPECTED = """
+--interactive
+--rm
+--network none
+--memory 128m
+--read-only
+--name the-name
+--label a=1
+--label b=2
+--memory-swap 128m
+--cpus 1
+--pids-limit 64
+--shm-size 16m
+--tmpfs /app:rw,nosuid,nodev,noexec,size=40m,mode=755
+--ulimit core=0:0
+--ulimit nofile=1024:1024
+--ulimit fsize=58720256
+--cap-drop ALL
+--cap-add SETUID
+--cap-add SETGID
+--cap-add SETPCAP
+--cap-add KILL
+--security-opt no-new-privileges
+--security-opt seccomp=/etc/profile.json
+--ipc private
+--cgroupns private
+--hostname sandbox
+--log-driver none
+--pull never
+"""
+
+
+def command(options: EngineOptions = OPTIONS, limits: Limits = LIMITS, **changes: object) -> list[str]:
+    arguments = {"name": "the-name", "labels": {"a": "1", "b": "2"}, "app_mb": 40, **changes}
+    return run_command(options, limits, **arguments)  # type: ignore[arg-type]
+
+
+def with_limits(**changes: object) -> list[str]:
+    return command(limits=Limits(**{**vars(LIMITS), **changes}))
+
+
+def has(argv: list[str], *words: str) -> bool:
+    return words in (list(pairwise(argv)) if len(words) == 2 else [(word,) for word in argv])
+
+
+def test_the_whole_command_is_the_one_written_down_here() -> None:
+    assert command() == ["docker", "run", *EXPECTED.split(), "the/image:tag"]
+
+
+@pytest.mark.parametrize(
+    "flag", [("--network", "none"), ("--memory", "128m"), ("--read-only",), ("--rm",), ("--cap-drop", "ALL")]
+)
+def test_the_flags_of_the_mission_are_there_for_every_engine(flag: tuple[str, ...]) -> None:
+    for options in (OPTIONS, EngineOptions("podman", "x", "", podman=True), EngineOptions("docker", "x", "", "runsc")):
+        assert has(command(options), *flag)
+
+
+def test_nothing_of_the_host_is_mounted_and_nothing_is_privileged() -> None:
+    for word in command():
+        assert word not in {"-v", "--volume", "--mount", "--privileged", "--device", "--pid", "--userns", "--init"}
+        assert not word.startswith(("--volume=", "--mount=", "--device="))
+
+
+def test_no_swap_is_granted_on_top_of_the_memory() -> None:
+    argv = with_limits(memory_mb=256)
+    assert has(argv, "--memory", "256m")
+    assert has(argv, "--memory-swap", "256m")
+
+
+def test_the_limits_reach_the_engine() -> None:
+    argv = with_limits(cpus=0.5, pids=100, shm_mb=4)
+    assert has(argv, "--cpus", "0.5")
+    assert has(argv, "--pids-limit", "100")
+    assert has(argv, "--shm-size", "4m")
+    assert has(argv, "--ulimit", f"fsize={44 << 20}")
+
+
+def test_processes_are_never_counted_per_user() -> None:
+    assert not any("nproc" in word for word in command())
+
+
+def test_only_what_the_supervisor_needs_is_added() -> None:
+    argv = command()
+    added = {value for flag, value in pairwise(argv) if flag == "--cap-add"}
+    assert added == set(SUPERVISOR_CAPABILITIES) == {"SETUID", "SETGID", "SETPCAP", "KILL"}
+    assert argv.index("--cap-drop") < argv.index("--cap-add")
+
+
+def test_the_engines_own_profile_is_taken_when_none_is_named() -> None:
+    argv = command(EngineOptions("docker", "x", ""))
+    assert not any("seccomp" in word for word in argv)
+    assert has(argv, "--security-opt", "no-new-privileges")
+
+
+def test_another_runtime_is_asked_for() -> None:
+    assert has(command(EngineOptions("docker", "x", "", runtime="runsc")), "--runtime", "runsc")
+    assert not has(command(), "--runtime")
+
+
+def test_podman_is_told_not_to_make_folders_writable() -> None:
+    assert has(command(EngineOptions("podman", "x", "", podman=True)), "--read-only-tmpfs=false")
+    assert not has(command(), "--read-only-tmpfs=false")
+
+
+def test_the_client_is_the_one_that_is_set() -> None:
+    assert command(EngineOptions("/opt/docker", "x", ""))[:2] == ["/opt/docker", "run"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda language: language.name)
+def test_a_container_that_waits_is_told_what_to_start_after_the_image(language) -> None:  # type: ignore[no-untyped-def]
+    argv = command(park=park_order(language, 1260.0))
+    assert argv[-2] == OPTIONS.image
+    order = json.loads(argv[-1])
+    assert order["command"] == language.command(language.file_name)
+    assert order["environment"] == dict(language.environment)
+    assert order["wait_seconds"] == 1260
+
+
+def test_nothing_of_a_program_ever_is_on_the_command_line() -> None:
+    """Code travels over stdin: other users of the host can read command lines."""
+    assert [word for word in command() if word not in EXPECTED.split()] == ["docker", "run", OPTIONS.image]
+
+
+def test_python_and_node_wait_for_the_same_files_that_runs_name() -> None:
+    assert park_order(PYTHON, 1)["command"] == ["python3", "/app/user_code.py"]
+    assert park_order(NODE, 1)["command"] == ["node", "/app/user_code.js"]
