@@ -22,12 +22,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox import archive as archives
 from sandbox import engine, languages
 from sandbox.admission import Admission
+from sandbox.archive import check_archive
 from sandbox.classify import to_result
 from sandbox.container import Container, NotStarted
 from sandbox.docker_command import EngineOptions, park_order, run_command
+from sandbox.entry import choose_entry
 from sandbox.errors import Cancelled, InvalidRequest, SandboxError
 from sandbox.instance import Instance
 from sandbox.languages import LANGUAGES
@@ -332,8 +333,8 @@ def run_zip(data: bytes, entry: str | None = None, language: str = "python") -> 
     """
     executor = default_executor()
     chosen = languages.resolve(language)
-    archive = archives.check_archive(data, executor.settings)
-    entry = archives.choose_entry(archive, chosen, entry)
+    archive = check_archive(data, executor.settings)
+    entry = choose_entry(archive, chosen, entry)
     return executor.run(RunRequest(language=chosen.name, archive=archive, entry=entry))
 
 

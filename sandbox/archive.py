@@ -1,24 +1,20 @@
 """Zip bytes -> a checked list of files. Pure, and it never unpacks: that happens inside a container.
 
 Only the archive's directory is read, in memory. What is refused: whatever is no plain file or folder with an
-ordinary relative name, whatever could be read in two ways, and whatever is over a budget. One member may be
-looked into, package.json, to find a Node project's entry.
+ordinary relative name, whatever could be read in two ways, and whatever is over a budget.
 """
 
 from __future__ import annotations
 
-import difflib
 import io
-import json
 import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from sandbox.errors import InvalidArchive, InvalidRequest
-from sandbox.languages import NODE, Language
+from sandbox.errors import InvalidArchive
 from sandbox.models import Archive
 from sandbox.settings import Settings
 
@@ -26,12 +22,7 @@ MAX_NAME_BYTES = 255
 """Of one component: NAME_MAX of Linux."""
 MAX_PATH_BYTES = 1024
 MAX_DEPTH = 32
-MANIFEST_BYTES = 64 << 10
-SHOWN_NAMES = 10
 SHOWN_NAME_CHARACTERS = 80
-COMPARED_NAMES = 100
-COMPARED_CHARACTERS = 60
-"""What is compared with a misspelt entry: difflib takes cubic time on names made for it."""
 
 END = struct.Struct("<4s4H2LH")
 END_SIGNATURE = b"PK\5\6"
@@ -153,31 +144,31 @@ def _damaged_directory() -> InvalidArchive:
 
 def _check_member(member: zipfile.ZipInfo) -> None:
     name = member.orig_filename
-    shown = _shown(name)
+    label = shown(name)
     if member.flag_bits & FLAGS_ENCRYPTED:
-        raise InvalidArchive(f"{shown} is encrypted.", code="encrypted_archive")
+        raise InvalidArchive(f"{label} is encrypted.", code="encrypted_archive")
     if member.compress_type not in METHODS:
         # The other methods need dictionaries that are large beside a container's memory.
         raise InvalidArchive(
-            f"{shown} is compressed by a method other than stored and deflate.", code="unsupported_compression"
+            f"{label} is compressed by a method other than stored and deflate.", code="unsupported_compression"
         )
     if not name.isascii() and not member.flag_bits & FLAG_UTF8:
         raise InvalidArchive(
-            f"The name {shown} is not marked as UTF-8; pack the archive again with a tool that does that.",
+            f"The name {label} is not marked as UTF-8; pack the archive again with a tool that does that.",
             code="bad_member_name",
         )
     fault = _name_fault(name)
     if fault:
-        raise InvalidArchive(f"The name {shown} {fault}.", code="bad_member_name")
+        raise InvalidArchive(f"The name {label} {fault}.", code="bad_member_name")
     if member.filename != name:
         # From Python 3.13 on, zipfile prefers the name in an extra field (0x7075), which nobody has checked.
-        raise InvalidArchive(f"{shown} has two different names.", code="bad_member_name")
+        raise InvalidArchive(f"{label} has two different names.", code="bad_member_name")
     kind = stat.S_IFMT(member.external_attr >> 16)
     expected = stat.S_IFDIR if member.is_dir() else stat.S_IFREG
     if kind not in (0, expected):
-        raise InvalidArchive(f"{shown} is no plain file or folder (a link or a device, say).", code="bad_member_type")
+        raise InvalidArchive(f"{label} is no plain file or folder (a link or a device, say).", code="bad_member_type")
     if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
-        raise InvalidArchive(f"The sizes given for {shown} contradict each other.", code="corrupt_archive")
+        raise InvalidArchive(f"The sizes given for {label} contradict each other.", code="corrupt_archive")
 
 
 def _name_fault(name: str) -> str | None:
@@ -200,7 +191,7 @@ def _name_fault(name: str) -> str | None:
     return None
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A name for a message: quoted, escaped, not too long."""
     shown = repr(name[: SHOWN_NAME_CHARACTERS + 1])
     return shown if len(shown) <= SHOWN_NAME_CHARACTERS + 2 else f"{shown[: SHOWN_NAME_CHARACTERS - 2]}...{shown[-1]}"
@@ -219,14 +210,14 @@ def _check_layout(data: bytes, members: list[zipfile.ZipInfo], directory_start: 
         start = member.header_offset
         header = data[start : start + LOCAL.size] if start >= 0 else b""
         if len(header) < LOCAL.size or not header.startswith(LOCAL_SIGNATURE):
-            raise InvalidArchive(f"{_shown(member.filename)} has no data.", code="corrupt_archive")
+            raise InvalidArchive(f"{shown(member.filename)} has no data.", code="corrupt_archive")
         name_bytes, extra_bytes = LOCAL.unpack(header)[-2:]
         name_start = start + LOCAL.size
         name = data[name_start : name_start + name_bytes]
         if start < end:
-            raise InvalidArchive(f"{_shown(member.filename)} shares its bytes with another.", code="corrupt_archive")
+            raise InvalidArchive(f"{shown(member.filename)} shares its bytes with another.", code="corrupt_archive")
         if name != member.orig_filename.encode():
-            raise InvalidArchive(f"{_shown(member.filename)} has two different names.", code="corrupt_archive")
+            raise InvalidArchive(f"{shown(member.filename)} has two different names.", code="corrupt_archive")
         end = name_start + name_bytes + extra_bytes + member.compress_size
     if end > directory_start:
         raise InvalidArchive("The archive is cut short, or a member's size is wrong.", code="corrupt_archive")
@@ -238,14 +229,14 @@ def _check_tree(files: Iterable[str], folders: Iterable[str]) -> None:
     parents: set[str] = set()
     for name in files:
         if name in seen:
-            raise InvalidArchive(f"{_shown(name)} is there twice.", code="duplicate_member")
+            raise InvalidArchive(f"{shown(name)} is there twice.", code="duplicate_member")
         seen.add(name)
         _add_parents(name, parents)
     for folder in folders:
         _add_parents(folder, parents)
     clash = min(seen & parents, default=None)
     if clash is not None:
-        raise InvalidArchive(f"{_shown(clash)} is both a file and a folder.", code="conflicting_members")
+        raise InvalidArchive(f"{shown(clash)} is both a file and a folder.", code="conflicting_members")
 
 
 def _add_parents(path: str, parents: set[str]) -> None:
@@ -255,74 +246,3 @@ def _add_parents(path: str, parents: set[str]) -> None:
         if path in parents:
             return
         parents.add(path)
-
-
-# --- The entry --------------------------------------------------------------------------------------------
-
-
-def choose_entry(archive: Archive, language: Language, entry: str | None) -> str:
-    """The file to start: the one named, or else the only obvious one.
-
-    Obvious is package.json's `main` (Node), else `main.py`, `app.py`, `index.js`, `main.js`; at the top, or in
-    the folder that holds everything.
-
-    :raises InvalidRequest: when it is not there, no program of that language, or not obvious.
-    """
-    if not entry:
-        return _obvious_entry(archive, language)
-    name = entry if entry in archive.names else entry.strip().removeprefix("./")
-    if name not in archive.names:
-        similar = difflib.get_close_matches(name[:COMPARED_CHARACTERS], _comparable(archive.names))
-        hint = f" Did you mean {' or '.join(map(_shown, similar))}?" if similar else ""
-        raise InvalidRequest(f"The archive has no file {_shown(name)}.{hint}", code="entry_not_found")
-    if not name.endswith(language.extensions):
-        raise InvalidRequest(f"{_shown(name)} does not end in {' or '.join(language.extensions)}.", code="bad_entry")
-    return name
-
-
-def _comparable(names: tuple[str, ...]) -> list[str]:
-    return [name for name in names if len(name) <= COMPARED_CHARACTERS][:COMPARED_NAMES]
-
-
-def _obvious_entry(archive: Archive, language: Language) -> str:
-    top = _common_folder(archive.names)
-    if language is NODE and (main := _manifest_main(archive, top)):
-        return main
-    found = [top + name for name in language.entry_names if top + name in archive.names]
-    programs = [name for name in archive.names if name.endswith(language.extensions)]
-    if not found and len(programs) == 1:
-        return programs[0]
-    if len(found) != 1:
-        choices = ", ".join(map(_shown, (found or programs)[:SHOWN_NAMES])) or "none of this language"
-        raise InvalidRequest(f"Which file is to be started? Name it as `entry`: {choices}.", code="entry_required")
-    return found[0]
-
-
-def _common_folder(names: tuple[str, ...]) -> str:
-    """`project/` when everything lies in the folder `project`, else nothing."""
-    tops = {name.partition("/")[0] for name in names}
-    return f"{tops.pop()}/" if len(tops) == 1 and all("/" in name for name in names) else ""
-
-
-def _manifest_main(archive: Archive, folder: str) -> str | None:
-    """The member that package.json names as `main`, if it does."""
-    manifest = f"{folder}package.json"
-    if manifest not in archive.names:
-        return None
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive.data)) as opened, opened.open(manifest) as file:
-            main = json.loads(file.read(MANIFEST_BYTES))["main"]
-    except (*ZIPFILE_PROBLEMS, TypeError, RecursionError):
-        return None
-    if not isinstance(main, str):
-        return None
-    return next((name for name in _main_candidates(folder, main) if name in archive.names), None)
-
-
-def _main_candidates(folder: str, main: str) -> Iterator[str]:
-    """Where Node looks for a package's main: as it is, with `.js`, and as a folder with an index.js."""
-    path = folder + main.removeprefix("./").rstrip("/")
-    if path.endswith(NODE.extensions):
-        yield path
-    yield f"{path}.js"
-    yield f"{path}/index.js"

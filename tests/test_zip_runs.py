@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from executor import Executor
-from sandbox.archive import check_archive, choose_entry
+from sandbox.archive import check_archive
+from sandbox.entry import choose_entry
 from sandbox.errors import InvalidArchive
 from sandbox.languages import LANGUAGES
 from sandbox.models import Archive, RunRequest, RunResult, Status

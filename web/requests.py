@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, Valida
 from werkzeug.datastructures import FileStorage
 
 from sandbox import languages
-from sandbox.archive import check_archive, choose_entry
+from sandbox.archive import check_archive
+from sandbox.entry import choose_entry
 from sandbox.errors import InvalidRequest
 from sandbox.models import RunRequest, Status
 from sandbox.settings import Settings
