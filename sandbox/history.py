@@ -195,12 +195,18 @@ class History:
             return connection.execute(delete(RUNS).where(RUNS.c.id == run_id)).rowcount > 0
 
     def clear(self) -> int:
-        """Forget all runs; how many there were.
+        """Forget all runs, and give their room back; how many there were.
 
         :raises HistoryError: when the store cannot be written.
         """
-        with _translated(), self._connected().begin() as connection:
-            return connection.execute(delete(RUNS)).rowcount
+        with _translated():
+            with self._connected().begin() as connection:
+                count = connection.execute(delete(RUNS)).rowcount
+            if self._connected().dialect.name == "sqlite":
+                with self._connected().connect() as connection:
+                    connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return count
 
     def close(self) -> None:
         """Close every connection; the next use opens new ones."""
@@ -248,6 +254,8 @@ def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    # What was deleted shall not stay readable in the file.
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
 
 

@@ -244,6 +244,15 @@ def test_runs_can_be_forgotten_one_by_one_and_all_at_once(history: History) -> N
     assert ids(history) == []
 
 
+def test_what_was_forgotten_cannot_be_found_in_the_file(history: History, tmp_path: Path) -> None:
+    secret = "hunter2" * 1000
+    history.add(RunRequest("python", secret), result("a", output=secret))
+    history.clear()
+    files = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert not any(b"hunter2" in content for content in files)
+    assert sum(map(len, files)) < 200_000
+
+
 def test_a_forgotten_run_does_not_disturb_paging(history: History) -> None:
     fill(history, 2)
     history.delete("0001")
