@@ -26,7 +26,7 @@ image: engine ## Make sure the sandbox image exists; build it
 	@$(PYTHON) -m scripts.image
 
 doctor: venv ## Show what the engine can do, and whether its limits really hold
-	@$(PYTHON) -m sandbox.engine
+	@$(PYTHON) -m sandbox.doctor
 
 bench: image venv-dev ## Measure latency and throughput
 	@exec $(PYTHON) bench/run.py

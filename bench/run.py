@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -51,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown scenario {', '.join(sorted(unknown))}")
 
+    # Unwinds, so that servers and containers go as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     settings = load()
     engine.check(settings)
     if os.geteuid() != 0:

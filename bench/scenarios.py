@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import tempfile
 import threading
@@ -32,8 +33,6 @@ DIRECT = "ours, warm, without HTTP (`Executor.run`)"
 ONE = "one run"
 BATCH = "batch of 5"
 BATCH_DEFAULT = "batch of 5, default pool of 4"
-REFILL_SECONDS = 0.7
-"""Rest after a probe that takes a container; about twice what starting one takes on a slow machine."""
 FLOOD = "import os\nwhile True: os.write(1, b'x' * 65536)"
 
 
@@ -49,10 +48,13 @@ class Effort:
     sizes_rounds: int
     soak_runs: int
     rest_seconds: float
+    refill_seconds: float
+    """Rest after a probe that takes a container. Starting one takes about half of it."""
+    overload_seconds: float
 
 
-FULL = Effort(150, 10, 3, (1, 4, 16, 64), 2, 40, 1000, 20)
-QUICK = Effort(2, 1, 0.5, (1, 2), 1, 2, 5, 1)
+FULL = Effort(150, 10, 3, (1, 4, 16, 64), 2, 40, 1000, 20, 0.7, 60)
+QUICK = Effort(2, 1, 0.2, (2,), 1, 1, 5, 1, 0.3, 1)
 
 
 def options_for(settings: Settings) -> EngineOptions:
@@ -69,7 +71,7 @@ def options_for(settings: Settings) -> EngineOptions:
 
 def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
     """Hello world, paced, by every way of running it."""
-    options = options_for(settings)
+    options, rest = options_for(settings), effort.refill_seconds
     with (
         bare_on_host(settings.docker, options.image) as host,
         bare_in_container(options, settings.limits) as container,
@@ -82,10 +84,10 @@ def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
                 {
                     BARE_HOST: _bare(host, language),
                     BARE_CONTAINER: _bare(container, language),
-                    PLAIN: Probe(lambda: plain_run(options, settings.limits, language), REFILL_SECONDS),  # noqa: B023
-                    COLD: _over_http(cold, language),
-                    WARM: _over_http(warm, language),
-                    DIRECT: _directly(executor, language),
+                    PLAIN: Probe(functools.partial(plain_run, options, settings.limits, language), rest),
+                    COLD: _over_http(cold, language, rest),
+                    WARM: _over_http(warm, language, rest),
+                    DIRECT: _directly(executor, language, rest),
                 },
                 effort.rounds,
             )
@@ -110,18 +112,18 @@ def _bare(loop: BareLoop, language: str) -> Probe:
     return Probe(lambda: loop.run(language), 0.15)
 
 
-def _over_http(target: Service, language: str) -> Probe:
+def _over_http(target: Service, language: str, rest_seconds: float) -> Probe:
     client = Client(target)
-    return Probe(lambda: clocked(lambda: client.run(HELLO[language], language, "hello\n")), REFILL_SECONDS)
+    return Probe(lambda: clocked(lambda: client.run(HELLO[language], language, "hello\n")), rest_seconds)
 
 
-def _directly(executor: Executor, language: str) -> Probe:
+def _directly(executor: Executor, language: str, rest_seconds: float) -> Probe:
     request = RunRequest(language=language, code=HELLO[language])
 
     def once() -> None:
         assert executor.run(request).output == "hello\n"
 
-    return Probe(lambda: clocked(once), REFILL_SECONDS)
+    return Probe(lambda: clocked(once), rest_seconds)
 
 
 # --- Load -------------------------------------------------------------------------------------------------
@@ -162,8 +164,8 @@ def overload(settings: Settings, effort: Effort) -> dict[str, Any]:
         capacity = closed_loop(work, 8, effort.ramp_seconds, effort.load_seconds)
         time.sleep(effort.ramp_seconds)
         rate = max(2.0, capacity.per_second * 2)
-        # Long enough to fill the queue, and as long again.
-        seconds = max(effort.load_seconds, min(60.0, settings.queue_size / rate * 6)) if effort is FULL else 1
+        # Long enough to fill the queue twice over.
+        seconds = min(effort.overload_seconds, max(effort.load_seconds, settings.queue_size / rate * 6))
         load = open_loop(work, rate, seconds)
     return {"capacity": asdict(capacity), "offered_per_second": rate, "seconds": seconds, "load": asdict(load)}
 
@@ -186,15 +188,14 @@ def sizes(settings: Settings, effort: Effort) -> dict[str, Spread]:
             "zip of 1000 files": lambda: _expect_zip(client, archive),
         }
         times = side_by_side(
-            {name: _rested(once, 2.5 if "batch" in name else 0.8) for name, once in probes.items()},
+            {
+                name: Probe(functools.partial(clocked, once), effort.refill_seconds * (4 if "batch" in name else 1))
+                for name, once in probes.items()
+            },
             effort.sizes_rounds,
         )
         times["page of the history (50 runs)"] = spread(history_pages(client, 100))
         return times
-
-
-def _rested(once: Callable[[], None], rest_seconds: float) -> Probe:
-    return Probe(lambda: clocked(once), rest_seconds)
 
 
 def _expect(client: Client, code: str, output: str) -> None:

@@ -163,3 +163,7 @@ def main() -> int:
             healthy = healthy and not finding.fatal
     sys.stdout.write("All is well.\n" if healthy else "Not fit to run untrusted programs.\n")
     return 0 if healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """What the container engine is and can do: is it there, is it podman, is the sandbox image on it, build it.
 
 Everything here asks by running the docker client once and reading what it says; nothing holds a connection.
-It knows nothing of runs. `python -m sandbox.engine` prints the doctor's table (`sandbox/doctor.py`).
+It knows nothing of runs. What it can do is found out by `doctor`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -302,14 +301,3 @@ def _follow(process: subprocess.Popen[str]) -> str:
     process.wait()
     watchdog.cancel()
     return line.strip()
-
-
-def main() -> int:
-    """Print what the doctor finds; 0 when programs can be run safely."""
-    from sandbox import doctor  # it imports this module
-
-    return doctor.main()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

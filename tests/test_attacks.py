@@ -19,6 +19,7 @@ from sandbox.errors import ContainerLost
 from sandbox.models import RunRequest, RunResult, Status, Stream
 from sandbox.settings import load
 from tests.conftest import ROOT, Run, containers, docker, eventually
+from tests.processes import processes_with
 
 LANGUAGES = ("python", "node")
 NOBODY = "65534"
@@ -291,13 +292,21 @@ def test_there_is_no_network_interface_but_loopback(run: Run) -> None:
     assert run(node, "node").output == "[]\n"
 
 
+def fails_at_once(run: Run, code: str, language: str = "python") -> bool:
+    """Whether the program fails, and within a second; a busy machine gets three tries to be that quick."""
+    for _ in range(3):
+        result = run(code, language)
+        assert (result.status, result.exit_code, result.output) == (Status.ERROR, 1, ""), result
+        if result.duration_ms < 1000:
+            return True
+    return False
+
+
 @pytest.mark.parametrize("host", ["1.1.1.1", "172.17.0.1", "169.254.169.254", "2606:4700::1111", "example.com"])
 def test_connections_fail_at_once(run: Run, host: str) -> None:
-    python = run(f"import socket; socket.create_connection(({host!r}, 53), 30)")
-    assert python.exit_code == 1 and ("OSError" in python.error or "gaierror" in python.error)
-    node = run(f"require('net').connect(53, {host!r})", "node")
-    assert node.exit_code == 1 and node.error
-    assert max(python.duration_ms, node.duration_ms) < 1000
+    assert fails_at_once(run, f"import socket; socket.create_connection(({host!r}, 53), 30); print('connected')")
+    code = f"require('net').connect(53, {host!r}).on('connect', () => console.log('connected'))"
+    assert fails_at_once(run, code, "node")
 
 
 def test_datagrams_raw_and_exotic_sockets_fail(run: Run) -> None:
@@ -316,13 +325,10 @@ def test_datagrams_raw_and_exotic_sockets_fail(run: Run) -> None:
 
 
 def test_asking_for_a_name_fails_at_once(run: Run) -> None:
-    python = run("import socket; socket.getaddrinfo('example.com', 80)")
-    assert "gaierror" in python.error
-    node = run(
-        "for (const f of ['lookup', 'resolve4']) require('dns')[f]('example.com', e => console.log(!!e))", "node"
-    )
-    assert node.output == "true\ntrue\n"
-    assert max(python.duration_ms, node.duration_ms) < 1000
+    assert fails_at_once(run, "import socket; print(socket.getaddrinfo('example.com', 80))")
+    for ask in ("lookup", "resolve4"):
+        code = f"require('dns').promises.{ask}('example.com').then(console.log)"
+        assert fails_at_once(run, code, "node")
 
 
 # --- Forged results ---------------------------------------------------------------------------------------
@@ -414,18 +420,6 @@ def test_a_bomb_is_contained(run_briefly: Run, run: Run, brief_executor: Executo
     assert time.monotonic() - started < 10
     assert eventually(lambda: containers(brief_executor.settings.data_dir) == [], 5)
     assert run("print('fine')").output == "fine\n"
-
-
-def processes_with(mark: str) -> list[str]:
-    """Ids of the processes of this machine, those in containers included, that have the mark as an argument."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if mark.encode() in path.read_bytes().split(b"\0"):
-                found.append(path.parent.name)
-        except OSError:  # it has ended meanwhile
-            continue
-    return found
 
 
 def test_daemons_are_dead_when_the_answer_arrives(executor: Executor) -> None:

@@ -1,296 +1,229 @@
-"""Whose container is whose: what is swept at a start, and what is left alone. On the real engine."""
+"""Whose containers are swept and whose are left alone, and that a server's death takes its programs along."""
 
 from __future__ import annotations
 
-import secrets
-import stat
+import contextlib
+import signal
 import subprocess
 import sys
-import threading
+import time
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from executor import Executor
+from sandbox import engine
 from sandbox.docker_command import LABEL
-from sandbox.engine import image_for
 from sandbox.instance import Instance
-from sandbox.models import RunRequest
+from sandbox.models import RunRequest, Status
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT, containers, docker, eventually
+from tests.processes import processes_with
+
+CLIENT = load().docker
+QUIET_REMOVAL_SECONDS = 0.25
 
 
-class ByHand:
-    """Containers started with labels of our choice. The supervisor in them waits for a run that never comes."""
+@pytest.fixture
+def made(real_engine: None) -> Iterator[list[str]]:
+    """Names of containers made by hand, to be removed when the test is over."""
+    names: list[str] = []
+    yield names
+    if names:
+        docker("rm", "--force", *names, check=False)
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self.names: list[str] = []
 
-    def start(self, labels: dict[str, str]) -> str:
-        name = f"sce-test-{secrets.token_hex(4)}"
-        words = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
-        argv = [self._settings.docker, "run", "--interactive", "--rm", "--network", "none", "--read-only"]
-        argv += ["--tmpfs", "/app", "--name", name, *words, image_for(self._settings)]
-        self._processes.append(subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-        self.names.append(name)
-        assert eventually(lambda: exists(name))
-        return name
+@contextlib.contextmanager
+def instance_in(data_dir: Path) -> Iterator[Instance]:
+    instance = Instance(data_dir)
+    try:
+        yield instance
+    finally:
+        instance.close()
 
-    def close(self) -> None:
-        for process in self._processes:
-            assert process.stdin and process.stdout
-            process.stdin.close()
-            process.stdout.close()
-            process.wait(30)
+
+def make_container(made: list[str], labels: dict[str, str], *, running: bool = False) -> str:
+    """A container of the sandbox image with these labels: one that sleeps, or one that was never started."""
+    made.append(f"sce-test-{uuid.uuid4().hex[:8]}")
+    flags = [flag for name, value in labels.items() for flag in ("--label", f"{name}={value}")]
+    flags += ["--name", made[-1], "--network", "none", "--pull", "never", "--entrypoint", "sleep"]
+    docker(*(["run", "--detach"] if running else ["create"]), *flags, engine.default_image(), "60")
+    return made[-1]
 
 
 def exists(name: str) -> bool:
-    return docker("ps", "--quiet", "--filter", f"name=^{name}$") != ""
+    return docker("ps", "--all", "--filter", f"name=^{name}$", "--format", "{{.Names}}") == name
 
 
 @pytest.fixture
-def by_hand(real_engine: None, settings: Settings) -> Iterator[ByHand]:
-    starter = ByHand(settings)
-    yield starter
-    starter.close()
-    assert eventually(lambda: not any(exists(name) for name in starter.names))
+def slowness(made: list[str]) -> float:
+    """How many times slower than it should be the engine removes a container now; 1 on a quiet machine."""
+    name = make_container(made, {}, running=True)
+    started = time.monotonic()
+    docker("rm", "--force", name)
+    return max(1.0, (time.monotonic() - started) / QUIET_REMOVAL_SECONDS)
 
 
-@pytest.fixture
-def data_dir(settings: Settings) -> Path:
-    return settings.data_dir
+# --- The sweep --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def enlist(data_dir: Path) -> Iterator[Callable[..., Instance]]:
-    """Makes instances, of the test's data folder if not told otherwise, and closes them."""
-    made: list[Instance] = []
+def test_a_sweep_removes_what_a_dead_instance_left(tmp_path: Path, made: list[str]) -> None:
+    dead = Instance(tmp_path)
+    labels = dead.labels
+    dead.close()
+    left = [make_container(made, labels), make_container(made, labels, running=True)]
+    with instance_in(tmp_path) as instance:
+        assert instance.sweep(CLIENT) == 2
+        assert not any(exists(name) for name in left)
+        assert instance.sweep(CLIENT) == 0
 
-    def enlist_one(folder: Path = data_dir) -> Instance:
-        made.append(Instance(folder))
-        return made[-1]
 
-    yield enlist_one
-    for instance in made:
-        instance.close()
+def test_a_sweep_believes_the_lock_and_not_the_file(tmp_path: Path, made: list[str]) -> None:
+    with instance_in(tmp_path) as instance:
+        name = make_container(made, instance.labels | {f"{LABEL}.instance": "deadbeef"})
+        left_lock = tmp_path / "instances" / "deadbeef"
+        left_lock.touch()  # as after a SIGKILL: the file is there, and nobody holds it
+        assert instance.sweep(CLIENT) == 1
+        assert not exists(name) and not left_lock.exists()
+
+
+def test_a_sweep_spares_the_living_and_the_strangers(tmp_path: Path, made: list[str]) -> None:
+    with (
+        instance_in(tmp_path / "ours") as sweeper,
+        instance_in(tmp_path / "ours") as living,
+        instance_in(tmp_path / "theirs") as stranger,
+    ):
+        spared = [
+            make_container(made, living.labels),
+            make_container(made, sweeper.labels),
+            make_container(made, stranger.labels),
+            make_container(made, stranger.labels | {f"{LABEL}.instance": "deadbeef"}),
+            make_container(made, {}),
+        ]
+        assert sweeper.sweep(CLIENT) == 0
+        assert all(exists(name) for name in spared)
+
+
+def test_an_instance_label_that_is_a_path_is_not_followed(tmp_path: Path, made: list[str]) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    with instance_in(tmp_path) as instance:
+        make_container(made, instance.labels | {f"{LABEL}.instance": "../precious"})
+        instance.sweep(CLIENT)
+    assert precious.read_text() == "kept"
+
+
+def test_an_executor_sweeps_when_it_starts(settings: Settings, made: list[str]) -> None:
+    dead = Instance(settings.data_dir)
+    name = make_container(made, dead.labels, running=True)
+    dead.close()
+    with Executor(settings):
+        assert not exists(name)
+
+
+@pytest.mark.parametrize("client", ["no-such-docker-client", "false", "true"])
+def test_a_sweep_without_a_working_client_removes_nothing_and_does_not_raise(tmp_path: Path, client: str) -> None:
+    with instance_in(tmp_path) as instance:
+        assert instance.sweep(client) == 0
+
+
+def test_a_sweep_of_an_engine_that_is_away_does_not_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    with instance_in(tmp_path) as instance:
+        assert instance.sweep(CLIENT) == 0
 
 
 # --- Names and locks --------------------------------------------------------------------------------------
 
 
-def test_instances_of_one_data_folder_share_the_scope_and_nothing_else(data_dir: Path) -> None:
-    first, second = enlist(), enlist()
-    assert first.scope == second.scope
-    assert first.id != second.id
-    assert first.labels == {f"{LABEL}.scope": first.scope, f"{LABEL}.instance": first.id}
+def test_instances_that_start_at_once_agree_on_the_scope_and_on_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from sandbox.instance import Instance\n"
+        "i = Instance(Path(sys.argv[1])); print(i.scope, i.id, i.container_name())"
+    )
+
+    def start(_: int) -> list[str]:
+        argv = [sys.executable, "-c", code, str(tmp_path)]
+        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+
+    with ThreadPoolExecutor(4) as workers:
+        answers = list(workers.map(start, range(4)))
+    scopes, ids, names = (set(column) for column in zip(*answers, strict=True))
+    assert (len(scopes), len(ids), len(names)) == (1, 4, 4)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["scope"]
 
 
-def test_servers_with_other_data_folders_have_another_scope(tmp_path: Path) -> None:
-    instances = [Instance(tmp_path / name) for name in ("a", "b")]
-    assert instances[0].scope != instances[1].scope
-    for instance in instances:
+def test_the_scope_outlives_its_instances(tmp_path: Path) -> None:
+    with instance_in(tmp_path) as first:
+        pass
+    with instance_in(tmp_path) as second:
+        assert (first.scope == second.scope, first.id == second.id) == (True, False)
 
 
-def test_the_scope_outlives_the_instance(data_dir: Path) -> None:
-    first = enlist()
-    second = enlist()
-    assert second.scope == first.scope
+def test_closing_gives_up_the_lock(tmp_path: Path) -> None:
+    instance = Instance(tmp_path)
+    assert (tmp_path / "instances" / instance.id).exists()
+    instance.close()
+    assert list((tmp_path / "instances").iterdir()) == []
 
 
-def test_instances_that_start_at_once_agree_on_the_scope(data_dir: Path) -> None:
-    made: list[Instance] = []
-    threads = [threading.Thread(target=lambda: made.append(enlist())) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({instance.scope for instance in made}) == 1
-    assert len({instance.id for instance in made}) == 8
-    for instance in made:
+# --- The end of a run, and of a server --------------------------------------------------------------------
 
 
-def test_no_two_containers_have_the_same_name(data_dir: Path) -> None:
-    instance = enlist()
-    assert len({instance.container_name() for _ in range(1000)}) == 1000
-
-
-def test_closing_leaves_no_lock_behind(data_dir: Path) -> None:
-    instance = enlist()
-    assert [path.name for path in (data_dir / "instances").iterdir()] == [instance.id]
-    assert list((data_dir / "instances").iterdir()) == []
-
-
-def test_a_data_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError):
-        Instance(tmp_path / "file" / "data")
-
-
-# --- Sweeping ---------------------------------------------------------------------------------------------
-
-
-def test_a_container_of_a_dead_instance_is_swept(by_hand: ByHand, settings: Settings) -> None:
-    instance = enlist()
-    orphan = by_hand.start(instance.labels | {f"{LABEL}.instance": "deadbeef"})
-    assert instance.sweep(settings.docker) == 1
-    assert not exists(orphan)
-
-
-def test_containers_of_the_living_and_of_strangers_are_left_alone(by_hand: ByHand, settings: Settings) -> None:
-    instance, neighbour = enlist(), enlist()
-    names = [
-        by_hand.start(neighbour.labels),
-        by_hand.start(instance.labels),
-        by_hand.start(instance.labels | {f"{LABEL}.scope": "of-somebody-else", f"{LABEL}.instance": "deadbeef"}),
-        by_hand.start({}),
-    ]
-    assert instance.sweep(settings.docker) == 0
-    assert all(exists(name) for name in names)
-
-
-def test_an_instance_that_is_closed_counts_as_dead(by_hand: ByHand, settings: Settings) -> None:
-    instance, gone = enlist(), enlist()
-    name = by_hand.start(gone.labels)
-    gone.close()
-    assert instance.sweep(settings.docker) == 1
-    assert not exists(name)
-
-
-def test_a_lock_that_nobody_holds_counts_as_dead_and_is_cleaned_up(by_hand: ByHand, settings: Settings) -> None:
-    instance = enlist()
-    (settings.data_dir / "instances" / "c0ffee00").touch()
-    by_hand.start(instance.labels | {f"{LABEL}.instance": "c0ffee00"})
-    assert instance.sweep(settings.docker) == 1
-    assert not (settings.data_dir / "instances" / "c0ffee00").exists()
-
-
-@pytest.mark.parametrize("label", ["../../etc/passwd", "..", "", "a b"])
-def test_a_strange_label_leads_nowhere(by_hand: ByHand, settings: Settings, label: str) -> None:
-    (settings.data_dir / "instances").mkdir(parents=True)
-    precious = settings.data_dir / "precious"
-    precious.touch()
-    instance = enlist()
-    by_hand.start(instance.labels | {f"{LABEL}.instance": label})
-    instance.sweep(settings.docker)
-    assert precious.exists()
-    assert (settings.data_dir / "scope").exists()
-
-
-def test_a_label_cannot_name_a_file_elsewhere_for_removal(by_hand: ByHand, settings: Settings) -> None:
-    instance = enlist()
-    precious = settings.data_dir / "precious"
-    precious.touch()
-    by_hand.start(instance.labels | {f"{LABEL}.instance": "../precious"})
-    instance.sweep(settings.docker)
-    assert precious.exists()
-
-
-def test_sweeping_without_an_engine_is_no_error(
-    settings: Settings, caplog: pytest.LogCaptureFixture, tmp_path: Path
+@pytest.mark.parametrize(
+    ("language", "code"), [("python", "print(1)\nwhile True: pass"), ("node", "console.log(1); for (;;) {}")]
+)
+def test_a_run_whose_caller_has_gone_ends_within_a_second(
+    settings: Settings, slowness: float, language: str, code: str
 ) -> None:
-    broken = tmp_path / "client"
-    broken.write_text("#!/bin/sh\nexit 1\n")
-    broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
-    instance = enlist()
-    assert instance.sweep("/nowhere/docker") == 0
-    assert instance.sweep(str(broken)) == 0
-    assert caplog.text.count("left-over containers not looked for") == 2
+    gone_at: list[float] = []
+    with Executor(settings) as executor:
+        result = executor.run(
+            RunRequest(language, code),
+            on_output=lambda *_: gone_at.append(time.monotonic()),
+            gone=lambda: bool(gone_at),
+        )
+        assert time.monotonic() - gone_at[0] < 1.0 * slowness
+        assert (result.status, result.output, result.error) == (Status.CANCELLED, "1\n", "Execution cancelled.")
+        assert eventually(lambda: containers(settings.data_dir) == [], 2.0 * slowness)
 
 
-def test_an_executor_sweeps_when_it_starts(by_hand: ByHand, settings: Settings) -> None:
-    instance = enlist()
-    orphan = by_hand.start(instance.labels | {f"{LABEL}.instance": "deadbeef"})
-    neighbour = by_hand.start(instance.labels)
-    with Executor(settings):
-        assert not exists(orphan)
-        assert exists(neighbour)
+def test_no_container_is_left_two_seconds_after_a_timeout(settings: Settings, slowness: float) -> None:
+    with Executor(settings.model_copy(update={"timeout_seconds": 0.5})) as executor:
+        assert executor.run(RunRequest("python", "while True: pass")).status is Status.TIMEOUT
+        assert eventually(lambda: containers(settings.data_dir) == [], 2.0 * slowness)
 
 
-# --- The server's sudden death ----------------------------------------------------------------------------
-
-VICTIM = """
+KILLED_SERVER = """
 import sys
 from executor import Executor
 from sandbox.models import RunRequest
 from sandbox.settings import load
-
-executor = Executor(load(data_dir=sys.argv[1], pool_python=1, pool_node=1))
-executor.wait_warm(60)
-executor.run(
-    RunRequest(sys.argv[2], sys.argv[3]), on_output=lambda stream, text: print("running", flush=True)
-)
+with Executor(load(data_dir=sys.argv[1], pool_python=1, pool_node=1)) as executor:
+    executor.wait_warm(60)
+    request = RunRequest("python", sys.argv[2])
+    executor.run(request, on_output=lambda _, text: print(text, end="", flush=True))
 """
-MARK = "4242.4242"
-"""How long the programs sleep, so that their processes can be found on the host."""
-
-SLEEPERS = {
-    "python": "import os\nprint(1)\nif os.fork() == 0:\n    os.setsid()\n    if os.fork(): os._exit(0)\n"
-    f"os.execlp('sleep', 'sleep', '{MARK}')",
-    "node": f"console.log(1); require('child_process').spawnSync('sleep', ['{MARK}'])",
-}
 
 
-def sleepers() -> list[str]:
-    """Command lines, on the host, of what the programs started."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:  # it has ended meanwhile
-            continue
-        if words[:2] == [b"sleep", MARK.encode()]:
-            found.append(path.parent.name)
-    return found
-
-
-@pytest.mark.parametrize("language", sorted(SLEEPERS))
-def test_sigkill_of_the_server_leaves_no_container_and_no_process(
-    real_engine: None, settings: Settings, language: str
-) -> None:
-    data_dir = settings.data_dir
-    victim = subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(data_dir), language, SLEEPERS[language]],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
+def test_a_server_killed_while_a_program_runs_leaves_nothing_behind(tmp_path: Path, slowness: float) -> None:
+    mark = uuid.uuid4().hex
+    program = (
+        "import os, sys; print(1)\n"
+        f"os.execv(sys.executable, ['python3', '-c', 'import time; print(2, flush=True); time.sleep(60)', '{mark}'])"
     )
-    assert victim.stdout
-    assert victim.stdout.readline() == "running\n"
-    assert eventually(sleepers)
-    assert len(containers(data_dir)) >= 2
-    victim.kill()
-    victim.wait()
-    assert eventually(lambda: not sleepers(), 2)
-    assert eventually(lambda: not containers(data_dir), 2)
-    victim.stdout.close()
-
-
-@pytest.mark.parametrize("language", sorted(SLEEPERS))
-def test_a_caller_that_vanishes_stops_its_program_within_a_second(executor: Executor, language: str) -> None:
-    gone = threading.Event()
-    results = []
-    request = RunRequest(language, SLEEPERS[language])
-    thread = threading.Thread(target=lambda: results.append(executor.run(request, gone=gone.is_set)))
-    thread.start()
-    assert eventually(sleepers)
-    gone.set()
-    thread.join(1)
-    assert not thread.is_alive()
-    assert results[0].status.value == "cancelled"
-    assert results[0].output == "1\n"
-    assert sleepers() == []
-
-
-def test_no_container_is_left_two_seconds_after_a_caller_vanished(real_engine: None, tmp_path: Path) -> None:
-    with Executor(load(data_dir=tmp_path, pool_python=0, pool_node=0)) as executor:
-        gone = threading.Event()
-        request = RunRequest("python", SLEEPERS["python"])
-        thread = threading.Thread(target=lambda: executor.run(request, gone=gone.is_set))
-        thread.start()
-        assert eventually(sleepers)
-        gone.set()
-        assert eventually(lambda: not containers(tmp_path), 2)
-        thread.join()
+    server = subprocess.Popen(
+        [sys.executable, "-c", KILLED_SERVER, str(tmp_path), program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    with server:
+        assert server.stdout is not None
+        assert [server.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
+        assert len(processes_with(mark)) == 1
+        assert len(containers(tmp_path)) >= 1
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        assert eventually(lambda: processes_with(mark) == [], 2.0)
+        assert eventually(lambda: containers(tmp_path) == [], 2.0 * slowness)

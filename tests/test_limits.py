@@ -45,7 +45,7 @@ def run_tight(tight_executor: Executor) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "status"), [(0, Status.OK), (TIMEOUT_SECONDS - 0.7, Status.OK), (TIMEOUT_SECONDS + 0.7, Status.TIMEOUT)]
+    ("seconds", "status"), [(0, Status.OK), (TIMEOUT_SECONDS - 1.0, Status.OK), (TIMEOUT_SECONDS + 0.7, Status.TIMEOUT)]
 )
 def test_wall_time_ends_a_program_that_takes_longer(run_tight: Run, seconds: float, status: Status) -> None:
     result = run_tight(f"import time; print('before'); time.sleep({seconds})")
@@ -60,7 +60,7 @@ def test_an_endless_loop_is_ended_on_time_and_keeps_its_output(run_tight: Run, l
     result = run_tight(code, language)
     assert (result.status, result.exit_code, result.signal) == (Status.TIMEOUT, -1, None)
     assert (result.output, result.error) == ("before\n", "Execution timed out after 2 seconds.")
-    assert 2000 <= result.duration_ms < 3500
+    assert 2000 <= result.duration_ms < 4500
     assert result.cpu_ms is not None and 200 < result.cpu_ms < 2500
 
 
