@@ -213,6 +213,20 @@ def test_the_deadline_ends_the_waiting() -> None:
     assert (admission.running, admission.waiting) == (1, 0)
 
 
+def test_a_place_that_comes_free_at_the_deadline_is_not_lost() -> None:
+    admission = Admission(slots=1, queue_size=5, queue_seconds=0)
+    first, lucky = enter(admission, "a"), enter(admission, "a")
+
+    def frees_the_place() -> bool:
+        admission.leave(first)
+        return False
+
+    with lucky:
+        lucky.wait(frees_the_place)
+        assert admission.running == 1
+    assert admission.running == 0
+
+
 def test_a_caller_that_went_away_leaves_the_queue() -> None:
     admission = Admission(slots=1, queue_size=5, queue_seconds=PATIENT)
     first = enter(admission, "a")

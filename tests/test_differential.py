@@ -323,3 +323,18 @@ def test_the_programs_of_this_test_do_get_a_waiting_interpreter(language: str) -
     codes = [code for of, code in CODES.values() if of == language]
     parked = [code for code in codes if languages.can_be_parked(LANGUAGES[language], code)]
     assert len(parked) > 0.85 * len(codes)
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("node", "console.log(process.uptime())"),
+        ("node", "const start = performance.now()"),
+        ("node", "require('perf_hooks')"),
+        ("node", "new Event('x').timeStamp"),
+        ("python", "print(1)\n# PK\x05\x06" + "\0" * 18),
+        ("python", "# coding: latin-1\n"),
+    ],
+)
+def test_a_program_that_could_notice_the_wait_gets_an_interpreter_of_its_own(language: str, code: str) -> None:
+    assert not languages.can_be_parked(LANGUAGES[language], code)

@@ -225,6 +225,18 @@ def test_no_resource_limit_can_be_raised(run: Run) -> None:
     assert result.output == "refused\nrefused\nrefused\n(0, 0)\n"
 
 
+def test_the_kernel_holds_a_container_to_its_processor_quota(run: Run, executor: Executor) -> None:
+    """Also where the machine is too busy for a container to be able to take more than that."""
+    result = run(
+        "import os\n"
+        "if os.path.exists('/sys/fs/cgroup/cpu.max'): print(open('/sys/fs/cgroup/cpu.max').read())\n"
+        "else:\n"
+        "    for name in ('quota', 'period'): print(open(f'/sys/fs/cgroup/cpu/cpu.cfs_{name}_us').read())"
+    )
+    quota, period = result.output.split()
+    assert int(quota) / int(period) == executor.limits.cpus
+
+
 def test_two_busy_processes_share_one_processor(run: Run) -> None:
     result = run(
         "import os, time\n"

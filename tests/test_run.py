@@ -137,7 +137,8 @@ def test_memory_is_the_peak(run: Run, language: str) -> None:
 def test_every_run_has_a_fresh_container(run: Run, language: str) -> None:
     leave = {
         "python": "import os; print(os.listdir('/dev/shm')); open('/dev/shm/left', 'w')",
-        "node": "const fs = require('fs');\nconsole.log(fs.readdirSync('/dev/shm')); fs.writeFileSync('/dev/shm/left', '')",
+        "node": "const fs = require('fs'); console.log(fs.readdirSync('/dev/shm'));\n"
+        "fs.writeFileSync('/dev/shm/left', '')",
     }
     assert [run(leave[language], language).output for _ in range(2)] == ["[]\n"] * 2
 

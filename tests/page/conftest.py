@@ -29,8 +29,9 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def context(browser: Browser, server_url: str) -> Iterator[BrowserContext]:
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One profile for all tests: making one takes longer than most of them."""
     made = browser.new_context(
         viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
     )
@@ -43,12 +44,18 @@ def context(browser: Browser, server_url: str) -> Iterator[BrowserContext]:
 def guard(context: BrowserContext, server_url: str) -> Iterator[Guard]:
     watching = Guard(context, server_url)
     yield watching
+    watching.leave()
+    for opened in context.pages:
+        opened.close()
     assert watching.problems == []
 
 
 @pytest.fixture
 def page(context: BrowserContext, guard: Guard, server_url: str) -> Page:
-    """The page, loaded and ready."""
+    """The page, loaded and ready, with nothing remembered."""
     opened = context.new_page()
+    context.new_cdp_session(opened).send(
+        "Storage.clearDataForOrigin", {"origin": server_url, "storageTypes": "local_storage"}
+    )
     open_page(opened, server_url)
     return opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
 
 
 class Guard:
@@ -14,9 +14,19 @@ class Guard:
         self.origin = origin
         self.refusals: set[str] = set()
         self.problems: list[str] = []
+        self._context = context
         context.on("console", self._hear)
-        context.on("weberror", lambda problem: self.problems.append(f"uncaught: {problem.error}"))
+        context.on("weberror", self._catch)
         context.on("request", self._see)
+
+    def leave(self) -> None:
+        """See nothing of what comes after."""
+        self._context.remove_listener("console", self._hear)
+        self._context.remove_listener("weberror", self._catch)
+        self._context.remove_listener("request", self._see)
+
+    def _catch(self, problem: WebError) -> None:
+        self.problems.append(f"uncaught: {problem.error}")
 
     def _hear(self, message: ConsoleMessage) -> None:
         path = urlsplit(message.location.get("url", "")).path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Response, Route, expect
 
 from tests.page.support import Guard, badge, ended, open_page, run, write
 
@@ -212,10 +212,11 @@ def test_focus_is_visible_on_everything_that_tab_reaches(page: Page) -> None:
 def test_the_first_load_is_small_and_every_module_is_asked_for_at_once(browser: Browser, server_url: str) -> None:
     context = browser.new_context()
     page = context.new_page()
-    sizes: dict[str, int] = {}
-    page.on("response", lambda answer: sizes.setdefault(answer.url, len(gzip.compress(answer.body()))))
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer))
     open_page(page, server_url)
-    page.wait_for_load_state("networkidle")
+    expect(page.locator("#service")).to_have_text("Ready")
+    sizes = {answer.url: len(gzip.compress(answer.body())) for answer in answers}
     html = page.request.get(server_url).text()
     context.close()
     assert sum(sizes.values()) < BUDGET_BYTES, sizes

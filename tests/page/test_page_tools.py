@@ -226,14 +226,14 @@ def test_a_past_run_is_run_again_and_deleted(page: Page) -> None:
 
 
 def test_history_loads_more_on_scrolling(page: Page, server_url: str) -> None:
-    for _ in range(8):
+    for _ in range(7):
         tasks = [{"code": "pass # many", "language": "python"}] * 5
         assert page.request.post(f"{server_url}/run-batch", data={"tasks": tasks}).ok
     page.fill("#history-search", "# many")
     expect(page.locator("#history-state")).to_have_text("Scroll for more.")
     expect(history_items(page)).to_have_count(30)
     page.locator("#history-scroll").evaluate("box => box.scrollTo(0, box.scrollHeight)")
-    expect(history_items(page)).to_have_count(40)
+    expect(history_items(page)).to_have_count(35)
 
 
 def test_markup_in_the_history_stays_text(page: Page) -> None:
