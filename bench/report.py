@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
@@ -33,7 +33,7 @@ def insert(page: str, tables: str) -> str:
 
 def tables(results: Results) -> str:
     """Everything measured, as markdown."""
-    makers = {
+    makers: dict[str, Callable[[Any], str]] = {
         "latency": _latency,
         "throughput": _throughput,
         "overload": _overload,

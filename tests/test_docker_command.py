@@ -52,6 +52,8 @@ EXPECTED = """
 --hostname sandbox
 --log-driver none
 --pull never
+--dns 192.0.2.1
+--dns-search .
 """
 
 
@@ -125,6 +127,12 @@ def test_another_runtime_is_asked_for() -> None:
 def test_podman_is_told_not_to_make_folders_writable() -> None:
     assert has(command(EngineOptions("podman", "x", "", podman=True)), "--read-only-tmpfs=false")
     assert not has(command(), "--read-only-tmpfs=false")
+
+
+def test_docker_is_told_not_to_copy_the_hosts_name_servers_and_podman_cannot_be() -> None:
+    assert has(command(), "--dns", "192.0.2.1")
+    assert has(command(), "--dns-search", ".")
+    assert not has(command(EngineOptions("podman", "x", "", podman=True)), "--dns")
 
 
 def test_the_client_is_the_one_that_is_set() -> None:

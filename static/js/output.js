@@ -5,7 +5,7 @@ import { local } from "./store.js";
 
 /** @typedef {import("./types.js").StreamName} StreamName */
 
-/** Longer errors are not searched for places in the program: that would be felt. */
+/** Longer texts are not searched for places in the program: that would be felt. */
 const LINKED_CHARACTERS = 200_000;
 
 const panes = {
@@ -71,8 +71,9 @@ export function showWhole(output, error) {
 /** Nothing more will be written. */
 export function end() {
   hasEnded = true;
-  if (texts.stderr.length > LINKED_CHARACTERS) return;
-  (isCombined ? panes.both : panes.stderr).link();
+  const pane = isCombined ? panes.both : panes.stderr;
+  const length = texts.stderr.length + (isCombined ? texts.stdout.length : 0);
+  if (texts.stderr && length <= LINKED_CHARACTERS) pane.link();
 }
 
 const all = () => (isCombined ? written.map(({ text }) => text).join("") : texts.stdout + texts.stderr);

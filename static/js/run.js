@@ -28,9 +28,9 @@ export const isRunning = () => running !== null;
 
 /** @param {() => Order | null} order what to run; null when it has said why it cannot */
 export async function start(order) {
-  if (running) abandon();
+  abandon();
   const next = order();
-  if (!next) return;
+  if (!next) return setButton(false);
   const mine = { id: "", isStopping: false, controller: new AbortController() };
   running = mine;
   begin();
@@ -188,9 +188,8 @@ export function install(on) {
   addEventListener(
     "keydown",
     (event) => {
-      const runs = event.key === "Enter" && (event.ctrlKey || event.metaKey || event.shiftKey);
-      if (!runs || event.isComposing || document.querySelector("dialog[open]")) return;
-      if (document.body.dataset.mode === "batch" || isPlainTextBox(event)) return;
+      if (!isRunKey(event) || event.isComposing || document.querySelector("dialog[open]")) return;
+      if (document.body.dataset.mode === "batch") return;
       event.preventDefault();
       event.stopPropagation();
       start(on.order);
@@ -200,6 +199,6 @@ export function install(on) {
   if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("run-key").textContent = "⌘Enter";
 }
 
-/** Shift+Enter is a line end in the box of standard input. @param {KeyboardEvent} event */
-const isPlainTextBox = (event) =>
-  event.target instanceof HTMLTextAreaElement && event.target.id !== "code" && !event.ctrlKey && !event.metaKey;
+/** Ctrl+Enter works everywhere; Shift+Enter only in the editor, for elsewhere it has a meaning. @param {KeyboardEvent} event */
+const isRunKey = ({ key, ctrlKey, metaKey, shiftKey, target }) =>
+  key === "Enter" && (ctrlKey || metaKey || (shiftKey && target instanceof HTMLElement && target.id === "code"));

@@ -7,7 +7,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.support import Guard, badge, ended, open_page, run, write
+from tests.page.support import Guard, badge, ended, history_items, run, write
 
 LOOP = "import time\nwhile True:\n    print('tick', flush=True)\n    time.sleep(0.1)\n"
 
@@ -91,6 +91,26 @@ def test_a_new_run_replaces_the_one_under_way(page: Page) -> None:
     page.press("#code", "Control+Enter")
     expect(page.locator("#output")).to_have_text("the new one\n")
     expect(badge(page)).to_have_text("Finished")
+    page.fill("#history-search", "time.sleep(0.1)")
+    expect(history_items(page).first).to_contain_text("Stopped")
+
+
+def test_what_cannot_be_run_also_ends_the_run_under_way(page: Page) -> None:
+    write(page, LOOP)
+    page.click("#run")
+    expect(page.locator("#output")).to_contain_text("tick")
+    page.fill("#code", "")
+    page.press("#code", "Control+Enter")
+    expect(page.locator("#notice")).to_contain_text("There is no code to run")
+    expect(page.locator("#run-label")).to_have_text("Run")
+
+
+def test_shift_enter_is_a_line_end_in_the_box_of_input(page: Page) -> None:
+    page.click("#inputs summary")
+    page.fill("#stdin", "one")
+    page.press("#stdin", "Shift+Enter")
+    assert page.input_value("#stdin") == "one\n"
+    expect(badge(page)).to_have_text("Ready")
 
 
 def test_a_program_over_its_time_says_so(page: Page) -> None:
@@ -350,7 +370,7 @@ def test_results_are_announced_to_screen_readers(page: Page) -> None:
     expect(page.locator("[aria-live=polite]")).to_contain_text("Exit 4")
 
 
-def test_question_mark_opens_the_keyboard_help_but_not_while_typing(page: Page, server_url: str) -> None:
+def test_question_mark_opens_the_keyboard_help_but_not_while_typing(page: Page) -> None:
     page.focus("#code")
     page.keyboard.type("?")
     expect(page.locator("#help-dialog")).to_be_hidden()
@@ -359,4 +379,3 @@ def test_question_mark_opens_the_keyboard_help_but_not_while_typing(page: Page, 
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#help-dialog")).to_be_hidden()
-    open_page(page, server_url)

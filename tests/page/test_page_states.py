@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Response, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.page.support import Guard, badge, ended, open_page, run, write
 
@@ -176,6 +176,15 @@ def test_the_theme_is_the_systems_until_chosen_and_then_remembered(page: Page) -
     assert background() == dark
 
 
+def test_nothing_moves_for_people_who_asked_for_less_motion(page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    moving = page.evaluate(
+        "[...document.querySelectorAll('*')].map((e) => getComputedStyle(e))"
+        ".filter((s) => s.animationName !== 'none' || s.transitionDuration !== '0s').length"
+    )
+    assert moving == 0
+
+
 def test_results_do_not_move_the_controls(page: Page) -> None:
     places = ["#run", "#view-separate", "#output-title", "#error-title", "#history-title", "#code"]
     before = {place: page.locator(place).bounding_box() for place in places}
@@ -206,17 +215,26 @@ def test_focus_is_visible_on_everything_that_tab_reaches(page: Page) -> None:
     assert {"tab-code", "theme", "help", "code", "run"} <= seen
 
 
+def test_without_scripts_the_page_has_its_textarea_and_says_what_is_missing(browser: Browser, server_url: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server_url)
+    page.get_by_label("Code", exact=True).fill("print(1)")
+    expect(page.locator(".noscript")).to_be_visible()
+    context.close()
+
+
 # --- First load -------------------------------------------------------------------------------------------
 
 
 def test_the_first_load_is_small_and_every_module_is_asked_for_at_once(browser: Browser, server_url: str) -> None:
     context = browser.new_context()
     page = context.new_page()
-    answers: list[Response] = []
-    page.on("response", lambda answer: answers.append(answer))
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
     open_page(page, server_url)
     expect(page.locator("#service")).to_have_text("Ready")
-    sizes = {answer.url: len(gzip.compress(answer.body())) for answer in answers}
+    sizes = {url: len(gzip.compress(page.request.get(url).body())) for url in set(loaded)}
     html = page.request.get(server_url).text()
     context.close()
     assert sum(sizes.values()) < BUDGET_BYTES, sizes
