@@ -125,7 +125,8 @@ class Executor:
     def run_many(self, requests: Sequence[RunRequest], *, gone: Callable[[], bool] | None = None) -> list[RunResult]:
         """Run programs in parallel; their results in the order asked.
 
-        :raises Busy: when there is no place for all of them; then none has run.
+        :raises Busy: when there is no place for all of them (then none has run), or one of them lost its
+            place in the queue.
         :raises SandboxError: as `run`, the first that was met, after all have ended.
         """
         if not requests:

@@ -25,8 +25,11 @@ READ_BYTES = 1 << 18
 POLL_SECONDS = 0.2
 """How often a waiting run looks whether its caller is still there."""
 
-START_SECONDS = 60.0
+START_SECONDS = 30.0
 """How long an engine may take to start a container before it counts as not answering."""
+
+RELEASE_SECONDS = 10.0
+"""How long a container that waits may take to begin a run; a frozen engine is noticed by it."""
 
 GRACE_SECONDS = 5.0
 """What the supervisor gets on top of the program's own time before the container is killed from outside."""
@@ -72,6 +75,8 @@ class Container:
         self._ended = False
         self._closing = threading.Lock()
         self._closed = False
+        self._is_ready = False
+        self._is_stuck = False
         self._last_words = ""
         try:
             # Its own session: Ctrl+C in our terminal must reach us, not the containers.
@@ -105,7 +110,8 @@ class Container:
         """
         frame = self._next_frame(time.monotonic() + START_SECONDS)
         if frame is None or frame[0] != b"Y":
-            raise self._failure()
+            raise self._failure(is_gone=self._ended)
+        self._is_ready = True
 
     def alive(self) -> bool:
         """Whether the container, as far as the client has told, is still there and silent."""
@@ -128,9 +134,9 @@ class Container:
         :raises NotStarted: when the container was gone before the program was released; nothing has run.
         :raises ContainerLost: when it vanished later.
         """
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + (RELEASE_SECONDS if self._is_ready else START_SECONDS)
         if not self._send(order.frames(), deadline):
-            raise NotStarted(self._failure())
+            raise NotStarted(self._failure(is_gone=time.monotonic() < deadline))
         outcome = Outcome(order)
         stop_sent = False
         while not outcome.finished:
@@ -144,7 +150,7 @@ class Container:
             frame = self._next_frame(time.monotonic() + min(left, POLL_SECONDS))
             if frame is None:
                 if self._ended:
-                    raise ContainerLost(LOST) if outcome.started else NotStarted(self._failure())
+                    raise ContainerLost(LOST) if outcome.started else NotStarted(self._failure(is_gone=True))
                 continue
             if outcome.take(*frame, on_output) and not stop_sent:
                 deadline = time.monotonic() + order.timeout_seconds + GRACE_SECONDS
@@ -152,11 +158,11 @@ class Container:
         return outcome.report()
 
     def _give_up(self, outcome: Outcome, reason: str) -> Report:
-        """The supervisor did not keep its time: end the container from outside, keep what was printed."""
-        log.warning("container %s did not report in time (%s); killing it", self.name, reason)
-        self._kill()
+        """The supervisor did not keep its time. Keep what was printed; `close` will kill from outside."""
+        log.warning("container %s did not report in time (%s)", self.name, reason)
         if not outcome.started and reason != "cancelled":
-            raise NotStarted(EngineUnavailable("The container engine took too long to start a container."))
+            raise NotStarted(self._failure(is_gone=False))
+        self._is_stuck = True
         return outcome.report_from_outside(reason)
 
     def _send(self, data: bytes, deadline: float) -> bool:
@@ -208,7 +214,7 @@ class Container:
             self._closed = True
             with contextlib.suppress(OSError):
                 self._stdin.close()
-            if not self._wait_for_exit(GRACE_SECONDS):
+            if self._is_stuck or not self._wait_for_exit(GRACE_SECONDS):
                 self._kill()
             with contextlib.suppress(OSError):
                 self._last_words = (self._stderr.read(8000) or b"").decode(errors="replace")
@@ -239,8 +245,11 @@ class Container:
         self._process.kill()
         self._process.wait()
 
-    def _failure(self) -> EngineError:
-        """Why there is no container, from what the client said before it gave up."""
+    def _failure(self, *, is_gone: bool) -> EngineError:
+        """Why nothing runs here: what the client said before it went, or that the engine takes too long."""
+        if not is_gone:
+            self._is_stuck = True
+            return EngineUnavailable("The container engine took too long to start a program.")
         self.close()
         log.warning("container %s failed: %s", self.name, self._last_words.strip() or "no reason given")
         return explain(self._last_words)

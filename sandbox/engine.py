@@ -162,7 +162,13 @@ def _explain(settings: Settings, words: str, image: str) -> EngineError:
 
 def default_image() -> str:
     """The name of the image that belongs to these sources: its tag is a hash over `sandbox/guest`."""
-    return f"{REPOSITORY}:{folder_hash(GUEST)}"
+    return f"{REPOSITORY}:{_first_hash(GUEST)}"
+
+
+@functools.cache
+def _first_hash(folder: Path) -> str:
+    """Worked out once, so that new sources under a running server do not ask for an image that is not built."""
+    return folder_hash(folder)
 
 
 def image_for(settings: Settings) -> str:

@@ -10,8 +10,9 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from sandbox.errors import InvalidArchive
+from sandbox.errors import ContainerLost, InvalidArchive
 from sandbox.models import Stream
 
 FRAME = struct.Struct(">cI")
@@ -19,6 +20,8 @@ MAX_FRAME_BYTES = 1 << 27
 """No frame of our supervisor is larger; one that claims to be does not come from it."""
 
 STOP = FRAME.pack(b"K", 0)
+
+GARBLED = "The container's answer cannot be read. Try again."
 
 OutputHandler = Callable[[Stream, bytes], None]
 
@@ -87,7 +90,7 @@ class Outcome:
         self.finished = False
         self._started_at = 0.0
         self._order = order
-        self._done: dict[str, object] = {}
+        self._done: dict[str, Any] = {}
         self._stdout = Captured()
         self._stderr = Captured()
 
@@ -111,18 +114,39 @@ class Outcome:
         elif kind == b"e":
             self._stderr.tail = payload
         elif kind == b"D":
-            self._done = json.loads(payload)
+            self._done = _parse(payload)
             self.finished = True
         elif kind == b"X":
-            code = json.loads(payload)["code"]
+            code = str(_parse(payload).get("code"))
             raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=code)
         return False
 
     def report(self) -> Report:
+        """What the frames add up to, once `finished`.
+
+        :raises ContainerLost: when the last of them is not what our supervisor sends.
+        """
         done = self._done
-        self._stdout.dropped_bytes, self._stderr.dropped_bytes = done.pop("dropped_bytes")  # type: ignore[misc]
-        return Report(stdout=self._stdout, stderr=self._stderr, **done)  # type: ignore[arg-type]
+        try:
+            self._stdout.dropped_bytes, self._stderr.dropped_bytes = done.pop("dropped_bytes")
+            return Report(stdout=self._stdout, stderr=self._stderr, **done)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise ContainerLost(GARBLED) from problem
 
     def report_from_outside(self, reason: str) -> Report:
         wall_seconds = time.monotonic() - self._started_at if self.started else 0.0
         return Report(None, reason, None, wall_seconds, None, None, self._stdout, self._stderr)
+
+
+def _parse(payload: bytes) -> dict[str, Any]:
+    """The JSON object of a frame.
+
+    :raises ContainerLost: when it is none.
+    """
+    try:
+        value = json.loads(payload)
+    except ValueError as problem:
+        raise ContainerLost(GARBLED) from problem
+    if not isinstance(value, dict):
+        raise ContainerLost(GARBLED)
+    return value

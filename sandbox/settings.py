@@ -121,15 +121,14 @@ class Settings(BaseSettings):
         )
 
     def effective_concurrent_runs(self) -> int:
-        """The number of programs that run at once: the setting, or as many as this machine has CPUs for.
+        """The number of programs that run at once: the setting, or two for each CPU that one may use.
 
-        Never fewer than two, so that one slow program does not stop everybody, and never more than half of
-        the machine's memory would hold.
+        Never fewer than a batch of five, and never more than half of the machine's memory would hold.
         """
         if self.max_concurrent_runs:
             return self.max_concurrent_runs
-        by_cpu = max(2, round((os.cpu_count() or 1) * 2 / self.cpus))
-        memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20 if hasattr(os, "sysconf") else 2048
+        by_cpu = max(5, round((os.cpu_count() or 1) * 2 / self.cpus))
+        memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
         return max(1, min(by_cpu, memory_mb // 2 // self.memory_mb, 64))
 
 

@@ -26,6 +26,8 @@ LOCAL_SOCKETS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
 SOCKET = Path("/var/run/docker.sock")
 PID_FILES = {"dockerd": Path("/var/run/docker.pid"), "containerd": Path("/var/run/docker/containerd/containerd.pid")}
 LOG = BUILD / "dockerd.log"
+# dockerd starts itself twice for every container; collecting garbage less often halves what each start costs.
+ENVIRONMENT = {"GOGC": "400", **os.environ}
 
 
 def answers(settings: Settings) -> str:
@@ -141,14 +143,16 @@ def _start_without_init(now: Step) -> None:
         raise Failed("There is no `dockerd` on this machine.")
     now.say(f"dockerd in the background (log: build/{LOG.name})")
     with LOG.open("wb") as log:
-        subprocess.Popen([daemon], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        subprocess.Popen(
+            [daemon], env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def _start_service() -> bool:
     """Run the service script; whether a `dockerd` came of it. It ends well before the daemon is up."""
     try:
         subprocess.run(
-            ["service", "docker", "start"],
+            ["service", "docker", "start"], env=ENVIRONMENT,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             timeout=START_SECONDS, check=True,
         )  # fmt: skip

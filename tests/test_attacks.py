@@ -438,7 +438,7 @@ for close in (True, False):
             os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(60)', '{mark}'])
         os._exit(0)
 print('left', flush=True)
-time.sleep(1)
+time.sleep(3)
 """
     result = executor.run(RunRequest("python", code), on_output=look)
     assert processes_with(mark) == []

@@ -307,7 +307,9 @@ def test_garbage_while_the_program_runs_loses_the_container(start: Start) -> Non
 
 def test_a_supervisor_that_does_not_keep_the_time_is_killed_from_outside(start: Start, tmp_path: Path) -> None:
     log, began = Log(), time.monotonic()
-    report = run(start("order(); send(b'S'); send(b'O', b'kept'); time.sleep(60)"), log)
+    container = start("order(); send(b'S'); send(b'O', b'kept'); time.sleep(60)")
+    report = run(container, log)
+    container.close()
     assert (report.stopped, report.wait_status, bytes(report.stdout.head)) == ("timeout", None, b"kept")
     assert report.cpu_seconds is None
     assert report.max_rss_kb is None
@@ -319,7 +321,9 @@ def test_a_supervisor_that_ignores_a_cancellation_is_killed_from_outside(start: 
     log = Log()
     log.stop = True
     order = Order(**{**vars(ORDER), "timeout_seconds": 60.0})
-    report = run(start("order(); send(b'S'); time.sleep(60)"), log, order)
+    container = start("order(); send(b'S'); time.sleep(60)")
+    report = run(container, log, order)
+    container.close()
     assert report.stopped == "cancelled"
     assert kills(tmp_path) == ["the-name"]
 
@@ -328,10 +332,30 @@ def test_an_engine_that_never_starts_the_program_has_run_nothing(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container_module, "START_SECONDS", 0.3)
+    container = start("order(); time.sleep(60)")
     with pytest.raises(NotStarted) as caught:
-        run(start("order(); time.sleep(60)"))
+        run(container)
+    container.close()
     assert isinstance(caught.value.reason, EngineUnavailable)
     assert kills(tmp_path) == ["the-name"]
+
+
+def test_a_waiting_container_whose_engine_is_frozen_is_given_up_soon(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_module, "RELEASE_SECONDS", 0.3)
+    container = start("send(b'Y'); order(); time.sleep(60)")
+    container.wait_ready()
+    with pytest.raises(NotStarted):
+        run(container)
+    container.close()
+    assert kills(tmp_path) == ["the-name"]
+
+
+@pytest.mark.parametrize("done", [b"", b"[]", b"{}", b"nonsense", b'{"dropped_bytes": 1}', b"\xff"])
+def test_a_report_that_is_none_loses_the_container(start: Start, done: bytes) -> None:
+    with pytest.raises(ContainerLost):
+        run(start(f"order(); send(b'S'); send(b'D', {done!r}); time.sleep(60)"))
 
 
 def test_a_container_that_takes_no_order_has_run_nothing(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -313,5 +313,5 @@ def test_doctor_exits_with_one_when_programs_cannot_be_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(os.environ, "SCE_DOCKER", "no-such-client")
-    assert engine.main() == 1
+    assert doctor.main() == 1
     assert "`no-such-client` is not installed" in capsys.readouterr().out

@@ -74,9 +74,9 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load().allowed_hosts == ("run.example", "code.example")
 
 
-def test_two_programs_run_at_once_even_on_the_smallest_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_runs_at_once_even_on_the_smallest_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    assert load(cpus=4).effective_concurrent_runs() == 2
+    assert load(cpus=4).effective_concurrent_runs() == 5
 
 
 def test_the_number_of_programs_at_once_can_be_set() -> None:

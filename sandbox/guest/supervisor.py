@@ -20,8 +20,10 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import gc
 import json
 import os
+import resource  # noqa: F401 - os.wait4 would import it in the middle of a run
 import select
 import signal
 import struct
@@ -32,7 +34,7 @@ APP = "/app"
 NOBODY = 65534
 FRAME = struct.Struct(">cI")
 READ_BYTES = 65536
-OUTPUT_PIPE_BYTES = 1 << 20
+OUTPUT_PIPE_BYTES = 1 << 18
 PR_CAPBSET_DROP = 24  # prctl(2)
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")  # cgroup v2, v1
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": APP, "LANG": "C.UTF-8"}
@@ -122,7 +124,8 @@ class Program:
 def widen(descriptor: int) -> None:
     """Let a pipe hold more than 64 KiB: Node loses what did not fit when a program calls process.exit().
 
-    The kernel bounds the sum per user (pipe-user-pages-soft, pipe(7)); beyond it a pipe stays as it is.
+    Not much more, because the kernel bounds the sum for each user over all containers: pipe-user-pages-soft,
+    64 MiB, pipe(7). Beyond it a pipe stays as it is.
     """
     with contextlib.suppress(OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, OUTPUT_PIPE_BYTES)
@@ -382,15 +385,30 @@ class Run:
         self.reap(0)
 
 
-def oom_kills() -> int | None:
-    """How many processes the kernel has killed for memory in this container, or None if it does not say."""
-    for path in OOM_COUNTERS:
-        with contextlib.suppress(OSError), open(path) as file:
-            for line in file:
-                name, _, count = line.partition(" ")
-                if name == "oom_kill":
-                    return int(count)
-    return None
+class OomCounter:
+    """How many processes the kernel has killed for memory in this container."""
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+        for path in OOM_COUNTERS:
+            with contextlib.suppress(OSError):
+                self._descriptor = os.open(path, os.O_RDONLY)
+                break
+        self._before = self._read()
+
+    def risen(self) -> int | None:
+        """By how much since this was made; None when the kernel does not say."""
+        now = self._read()
+        return None if now is None or self._before is None else now - self._before
+
+    def _read(self) -> int | None:
+        if self._descriptor is None:
+            return None
+        for line in os.pread(self._descriptor, 4096, 0).splitlines():
+            name, _, count = line.partition(b" ")
+            if name == b"oom_kill":
+                return int(count)
+        return None
 
 
 def prepare(header: Header, payload: bytes, parked: Parked | None) -> tuple[Program | None, list[tuple[int, bytes]]]:
@@ -409,7 +427,7 @@ def prepare(header: Header, payload: bytes, parked: Parked | None) -> tuple[Prog
     return None, []
 
 
-def execute(parked: Parked | None, wakeup: int) -> None:
+def execute(parked: Parked | None, wakeup: int, oom_counter: OomCounter) -> None:
     """Receive one run, carry it out, report it."""
     header: Header = json.loads(receive(b"R"))
     payload = receive(b"P")
@@ -417,7 +435,6 @@ def execute(parked: Parked | None, wakeup: int) -> None:
     program, feeds = prepare(header, payload, parked)
     del payload
     signal.alarm(int(header["timeout_seconds"]) + 60)  # in case the engine is gone and nobody reads us
-    kills_before = oom_kills()
     send(b"S")
     started = time.monotonic()
     cpu_before = program.cpu_seconds() if program else 0.0
@@ -426,13 +443,12 @@ def execute(parked: Parked | None, wakeup: int) -> None:
     run = Run(header, program, [Feed(*feed) for feed in (*feeds, (program.stdin, stdin))], wakeup)
     run.wait(started + header["timeout_seconds"])
     ended = time.monotonic()
-    kills_after = oom_kills()
     send_json(
         b"D",
         {
             "wait_status": run.wait_status,
             "stopped": run.stopped,
-            "oom_kills": None if kills_before is None or kills_after is None else kills_after - kills_before,
+            "oom_kills": oom_counter.risen(),
             "wall_seconds": ended - started,
             "cpu_seconds": max(0.0, run.cpu_seconds - cpu_before),
             "max_rss_kb": run.max_rss_kb,
@@ -448,15 +464,19 @@ def main() -> NoReturn:
     signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGALRM, lambda *_: os._exit(3))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # an engine that stops would wait ten seconds for us
     drop_bounding_set()
     parked = None
     if len(sys.argv) > 1:
         order = json.loads(sys.argv[1])
         signal.alarm(int(order["wait_seconds"]))
         parked = Parked(order["command"], order["environment"])
+    oom_counter = OomCounter()
+    gc.freeze()
+    gc.disable()  # one run is too short to be worth a collection
     try:
         send(b"Y")
-        execute(parked, wakeup)
+        execute(parked, wakeup, oom_counter)
     except Refused as problem:
         send_json(b"X", {"code": str(problem)})
     except HostGone:

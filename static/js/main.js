@@ -93,7 +93,14 @@ installExamples();
 zip.install();
 batch.install({ program: program.current, finished: history.refresh });
 history.install({ open: reopen, rerun });
-run.install({ order, finished: () => (history.refresh(), service.look()) });
+run.install({
+  order,
+  finished: (isFine) => {
+    history.refresh();
+    if (isFine) service.isFine();
+    else service.look();
+  },
+});
 share.install({ tabs, zip });
 service.install();
 run.recall();

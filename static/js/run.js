@@ -18,7 +18,7 @@ const RUNNING = "running";
 
 /** @type {{id: string, isStopping: boolean, controller: AbortController} | null} */
 let running = null;
-/** @type {() => void} */
+/** @type {(isFine: boolean) => void} called after each run, and told whether it left a result */
 let finished = () => {};
 
 /** The page is being left; the browser breaks the connection, and the note must outlive that. */
@@ -48,11 +48,13 @@ export async function start(order) {
       },
       text: (stream, text) => void (running === mine && output.write(stream, text)),
     });
-    if (running === mine) show(result, next.marksLines);
+    if (running !== mine) return;
+    show(result, next.marksLines);
+    leave(true);
   } catch (problem) {
-    if (running === mine) fail(problem, order);
-  } finally {
-    if (running === mine) leave();
+    if (running !== mine) return;
+    leave(false);
+    fail(problem, order);
   }
 }
 
@@ -65,12 +67,13 @@ function begin() {
   setButton(true);
 }
 
-function leave() {
+/** @param {boolean} isFine */
+function leave(isFine) {
   running = null;
   if (isLeaving) return;
   session.remove(RUNNING);
   setButton(false);
-  finished();
+  finished(isFine);
 }
 
 /** The run that is under way is not wanted any more. */
@@ -157,7 +160,7 @@ export async function recall() {
     if (past) {
       showPast(past);
       status.notice(new api.Failure(reloadSentence(past), "reloaded"), null);
-      finished();
+      finished(true);
       return;
     }
     await new Promise((done) => setTimeout(done, 400));
@@ -179,7 +182,7 @@ const reloadSentence = (past) =>
     ? "The page was reloaded while this program ran, so the run was stopped. Below is what it had printed; run it again for the rest."
     : "The page was reloaded while this program ran. It had ended by then; this is its result.";
 
-/** @param {{order: () => Order | null, finished: () => void}} on */
+/** @param {{order: () => Order | null, finished: (isFine: boolean) => void}} on */
 export function install(on) {
   finished = on.finished;
   for (const name of ["beforeunload", "pagehide"]) addEventListener(name, () => (isLeaving = true));

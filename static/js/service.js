@@ -23,6 +23,9 @@ export async function look() {
   }
 }
 
+/** A run has left a result, so the engine works. */
+export const isFine = () => show("ready", "Ready");
+
 export function install() {
   look();
   addEventListener("online", look);

@@ -17,8 +17,9 @@ ARGUMENTS = [
 WAIT_MILLISECONDS = 10_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with its module: while Playwright is open, no other test could use asyncio."""
     path = browser_program.find()
     if path is None:
         pytest.fail("These tests need Chromium: `make browser`.", pytrace=False)
@@ -29,9 +30,9 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """One profile for all tests: making one takes longer than most of them."""
+    """One profile for a module: making one takes longer than most tests."""
     made = browser.new_context(
         viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
     )
