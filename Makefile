@@ -14,10 +14,11 @@ run: image ## Prepare this machine and start the server (settings: SCE_…, or a
 test: image venv-dev browser lint ## Prepare this machine, then run all checks and tests against the real engine
 	@exec $(PYTHON) -m pytest
 
-lint: venv-dev ## Check style and types
+lint: venv-dev ## Check style, types and the vendored libraries
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+	@PATH="$(CURDIR)/.venv/bin:$$PATH"; export PATH; npm run --silent vendor:check && npm run --silent check
 
 engine: venv ## Make sure a container engine answers; start or install one
 	@$(PYTHON) -m scripts.engine start
