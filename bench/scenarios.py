@@ -32,7 +32,6 @@ DIRECT = "ours, warm, without HTTP (`Executor.run`)"
 
 ONE = "one run"
 BATCH = "batch of 5"
-BATCH_DEFAULT = "batch of 5, default pool of 4"
 FLOOD = "import os\nwhile True: os.write(1, b'x' * 65536)"
 
 
@@ -53,7 +52,7 @@ class Effort:
     overload_seconds: float
 
 
-FULL = Effort(150, 10, 3, (1, 4, 16, 64), 2, 40, 1000, 20, 0.7, 60)
+FULL = Effort(100, 10, 3, (1, 4, 16, 64), 2, 20, 1000, 20, 0.7, 60)
 QUICK = Effort(2, 1, 0.2, (2,), 1, 1, 5, 1, 0.3, 1)
 
 
@@ -176,12 +175,11 @@ def overload(settings: Settings, effort: Effort) -> dict[str, Any]:
 def sizes(settings: Settings, effort: Effort) -> dict[str, Spread]:
     """Batches, larger outputs, a large archive and the history, paced."""
     archive = many_files(1000)
-    with service(settings.docker, pool_python=6, pool_node=0) as big, service(settings.docker, pool_node=0) as usual:
-        client, default = Client(big), Client(usual)
+    with service(settings.docker, pool_node=0) as ours:
+        client = Client(ours)
         probes: dict[str, Callable[[], None]] = {
             ONE: lambda: _expect(client, HELLO["python"], "hello\n"),
             BATCH: lambda: _expect_batch(client),
-            BATCH_DEFAULT: lambda: _expect_batch(default),
             "output of 1 KiB": lambda: _expect(client, "print('x' * 1023)", "x" * 1023 + "\n"),
             "output of 64 KiB": lambda: _expect(client, "print('x' * 65535)", "x" * 65535 + "\n"),
             "output of 1 MiB": lambda: _expect(client, "print('x' * 1048575)", "x" * 1048575 + "\n"),

@@ -30,7 +30,7 @@ class Service:
     def __init__(self, data_dir: Path, docker: str, settings: dict[str, object]) -> None:
         self.data_dir = data_dir
         self.docker = docker
-        self.parked = int(str(settings.get("pool_python", 4))) + int(str(settings.get("pool_node", 2)))
+        self.parked = int(str(settings.get("pool_python", 5))) + int(str(settings.get("pool_node", 2)))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]

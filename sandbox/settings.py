@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
     # Containers that wait, and who has to wait.
     pool_python: int = _row(
-        4, "Python containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64
+        5, "Python containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64
     )
     pool_node: int = _row(2, "Node.js containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64)
     pool_max_age_seconds: float = _row(600, "Age at which a waiting container is replaced.", unit="seconds", gt=0)
