@@ -20,16 +20,16 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 from sandbox import engine, languages
 from sandbox.admission import Admission
 from sandbox.archive import check_archive
 from sandbox.classify import to_result
 from sandbox.container import Container, NotStarted
-from sandbox.docker_command import EngineOptions, park_order, run_command
+from sandbox.docker_command import park_order, run_command
 from sandbox.entry import choose_entry
-from sandbox.errors import Cancelled, InvalidRequest, SandboxError
+from sandbox.errors import Cancelled, SandboxError
+from sandbox.inputs import check_args, check_code, check_stdin
 from sandbox.instance import Instance
 from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult, Stream
@@ -47,8 +47,6 @@ OutputHandler = Callable[[Stream, str], None]
 BATCH_WORKERS = 5
 COLD_STARTS = 2
 """How often a run is tried in a fresh container, when one dies before the program was released."""
-
-PROFILE = Path(__file__).resolve().parent / "sandbox" / "seccomp.json"
 
 
 def new_run_id() -> str:
@@ -68,13 +66,7 @@ class Executor:
         self.limits = settings.limits
         self._observers = observers
         self._instance = Instance(settings.data_dir)
-        self._options = EngineOptions(
-            client=settings.docker,
-            image=engine.image_for(settings),
-            seccomp={"": str(PROFILE), "default": ""}.get(settings.seccomp, settings.seccomp),
-            runtime=settings.runtime,
-            podman=engine.is_podman(settings),
-        )
+        self._options = engine.options_for(settings)
         self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
         self._cancelled: dict[str, threading.Event] = {}
         self._held_bytes = 0
@@ -322,7 +314,7 @@ def default_executor() -> Executor:
 def run_code(code: str, language: str = "python", *, stdin: str = "", args: Sequence[str] = ()) -> RunResult:
     """Run a single-file program.
 
-    :raises InvalidRequest: for an unknown language, or code that is empty or too long.
+    :raises InvalidRequest: for an unknown language, empty code, or anything that is too long.
     """
     return default_executor().run(_code_request(code, language, stdin, args))
 
@@ -355,9 +347,8 @@ def run_multiple(tasks: Sequence[Mapping[str, str]]) -> list[RunResult]:
 
 
 def _code_request(code: str, language: str, stdin: str = "", args: Sequence[str] = ()) -> RunRequest:
-    limit = default_executor().settings.max_code_characters
-    if not code.strip():
-        raise InvalidRequest("There is no code to run.", code="empty_code")
-    if len(code) > limit:
-        raise InvalidRequest(f"The code has {len(code)} characters; the limit is {limit}.", code="code_too_long")
+    settings = default_executor().settings
+    check_code(code, settings)
+    check_stdin(stdin, settings)
+    check_args(args, settings)
     return RunRequest(language=languages.resolve(language).name, code=code, stdin=stdin, args=tuple(args))

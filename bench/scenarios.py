@@ -17,9 +17,8 @@ from typing import Any
 from bench.measure import Answer, Load, Probe, Spread, clocked, closed_loop, open_loop, side_by_side, spread
 from bench.plain import HELLO, BareLoop, bare_in_container, bare_on_host, plain_run
 from bench.service import Client, Service, connection, parked_cost, service
-from executor import PROFILE, Executor
+from executor import Executor
 from sandbox import engine
-from sandbox.docker_command import EngineOptions
 from sandbox.models import RunRequest
 from sandbox.settings import Settings
 
@@ -56,21 +55,12 @@ FULL = Effort(100, 10, 3, (1, 4, 16, 64), 2, 20, 1000, 20, 0.7, 60)
 QUICK = Effort(2, 1, 0.2, (2,), 1, 1, 5, 1, 0.3, 1)
 
 
-def options_for(settings: Settings) -> EngineOptions:
-    return EngineOptions(
-        client=settings.docker,
-        image=engine.image_for(settings),
-        seccomp=str(PROFILE),
-        podman=engine.is_podman(settings),
-    )
-
-
 # --- Latency ----------------------------------------------------------------------------------------------
 
 
 def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
     """Hello world, paced, by every way of running it."""
-    options, rest = options_for(settings), effort.refill_seconds
+    options, rest = engine.options_for(settings), effort.refill_seconds
     with (
         bare_on_host(settings.docker, options.image) as host,
         bare_in_container(options, settings.limits) as container,
@@ -130,7 +120,7 @@ def _directly(executor: Executor, language: str, rest_seconds: float) -> Probe:
 
 def throughput(settings: Settings, effort: Effort) -> list[dict[str, Any]]:
     """Closed loop, ours and plain in turn at the same concurrency; the median of the repeats by rate."""
-    options = options_for(settings)
+    options = engine.options_for(settings)
     rows = []
     with service(settings.docker) as ours:
         for concurrency in effort.concurrency:

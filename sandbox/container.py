@@ -69,7 +69,6 @@ class Container:
         :raises EngineUnavailable: when there is no such client.
         """
         self.name = name
-        self.started_at = time.monotonic()
         self._client = client
         self._buffer = bytearray()
         self._ended = False
@@ -137,7 +136,7 @@ class Container:
         deadline = time.monotonic() + (RELEASE_SECONDS if self._is_ready else START_SECONDS)
         if not self._send(order.frames(), deadline):
             raise NotStarted(self._failure(is_gone=time.monotonic() < deadline))
-        outcome = Outcome(order)
+        outcome = Outcome()
         stop_sent = False
         while not outcome.finished:
             if not stop_sent and should_stop():

@@ -10,16 +10,14 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sandbox import engine
-from sandbox.docker_command import EngineOptions, mission_flags, resource_flags, security_flags
+from sandbox.docker_command import mission_flags, resource_flags, security_flags
 from sandbox.errors import EngineError
 from sandbox.models import Limits
 from sandbox.settings import Settings, SettingsError, load
 
-PROFILE = Path(__file__).resolve().parent / "seccomp.json"
 PROBE_SECONDS = 30.0
 SUPERVISOR_CAPABILITIES = "1e0"
 """KILL, SETGID, SETUID and SETPCAP, as /proc writes a set: what a container keeps of root."""
@@ -109,13 +107,7 @@ def probe(settings: Settings) -> dict[str, str]:
 
     :raises EngineError: no container can be started.
     """
-    options = EngineOptions(
-        client=settings.docker,
-        image=engine.image_for(settings),
-        seccomp="" if settings.seccomp == "default" else settings.seccomp or str(PROFILE),
-        runtime=settings.runtime,
-        podman=engine.is_podman(settings),
-    )
+    options = engine.options_for(settings)
     flags = [*mission_flags(settings.limits), *resource_flags(settings.limits, app_mb=1), *security_flags(options)]
     command = ["run", *flags, "--entrypoint", "/usr/local/bin/python3", options.image, "-I", "-S", "-c", PROBE]
     try:

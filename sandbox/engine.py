@@ -15,10 +15,13 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sandbox.docker_command import EngineOptions
 from sandbox.errors import EngineError, EngineUnavailable, ImageMissing
 from sandbox.settings import Settings
 
 GUEST = Path(__file__).resolve().parent / "guest"
+PROFILE = GUEST.parent / "seccomp.json"
+"""Our seccomp profile."""
 REPOSITORY = "safe-code-executor/sandbox"
 ANSWER_SECONDS = 5.0
 """An engine that takes longer than this for a simple question counts as not answering."""
@@ -100,6 +103,17 @@ def _version_line(client: str) -> str:
         [client, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_SECONDS
     )
     return done.stdout.lower()
+
+
+def options_for(settings: Settings) -> EngineOptions:
+    """How containers are started here."""
+    return EngineOptions(
+        client=settings.docker,
+        image=image_for(settings),
+        seccomp={"": str(PROFILE), "default": ""}.get(settings.seccomp, settings.seccomp),
+        runtime=settings.runtime,
+        podman=is_podman(settings),
+    )
 
 
 # --- Is it ready? -----------------------------------------------------------------------------------------

@@ -42,7 +42,6 @@ class Instance:
         self._path = self._locks / self.id
         self._lock = self._path.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._count = 0
 
     @property
     def labels(self) -> dict[str, str]:

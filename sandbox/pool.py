@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sandbox.container import Container, NotStarted
+from sandbox.container import Container
 from sandbox.errors import SandboxError
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class Pool:
             return True
         try:
             self._add(language)
-        except (SandboxError, NotStarted) as problem:
+        except SandboxError as problem:
             log.warning("cannot refill the pool: %s", problem)
             return False
         return True

@@ -85,11 +85,10 @@ class Report:
 class Outcome:
     """Collects the supervisor's frames of one run until they make a report."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self) -> None:
         self.started = False
         self.finished = False
         self._started_at = 0.0
-        self._order = order
         self._done: dict[str, Any] = {}
         self._stdout = Captured()
         self._stderr = Captured()

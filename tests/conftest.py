@@ -74,14 +74,18 @@ def executor(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     assert containers(data_dir) == []
 
 
-@pytest.fixture(scope="session")
-def run(executor: Executor) -> Run:
-    """`run(code, language="python", **fields)` on the real engine."""
+def runner(executor: Executor) -> Run:
+    """`run(code, language="python", **fields)` with this executor."""
 
     def run_code(code: str, language: str = "python", **fields: object) -> RunResult:
         return executor.run(RunRequest(language=language, code=code, **fields))  # type: ignore[arg-type]
 
     return run_code
+
+
+@pytest.fixture(scope="session")
+def run(executor: Executor) -> Run:
+    return runner(executor)
 
 
 class Server:

@@ -18,7 +18,7 @@ from sandbox import engine
 from sandbox.errors import ContainerLost
 from sandbox.models import RunRequest, RunResult, Status, Stream
 from sandbox.settings import load
-from tests.conftest import ROOT, Run, containers, docker, eventually
+from tests.conftest import ROOT, Run, containers, docker, eventually, runner
 from tests.processes import processes_with
 
 LANGUAGES = ("python", "node")
@@ -42,10 +42,7 @@ def brief_executor(real_engine: None, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def run_briefly(brief_executor: Executor) -> Run:
-    def run_code(code: str, language: str = "python", **fields: object) -> RunResult:
-        return brief_executor.run(RunRequest(language=language, code=code, **fields))  # type: ignore[arg-type]
-
-    return run_code
+    return runner(brief_executor)
 
 
 def attempts(*expressions: str, setup: str = "") -> str:

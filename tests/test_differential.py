@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from executor import PROFILE, Executor
-from sandbox import languages
+from executor import Executor
+from sandbox import engine, languages
 from sandbox.archive import check_archive
 from sandbox.docker_command import EngineOptions, run_command
 from sandbox.engine import image_for
@@ -211,7 +211,7 @@ class PlainRunner:
 
     def __init__(self, executor: Executor) -> None:
         settings = executor.settings
-        options = EngineOptions(settings.docker, image_for(settings), str(PROFILE))
+        options = EngineOptions(settings.docker, image_for(settings), str(engine.PROFILE))
         self.name = f"sce-test-plain-{os.getpid()}"
         argv = run_command(options, settings.limits, name=self.name, labels={}, app_mb=executor._app_mb())
         at = argv.index(options.image)

@@ -9,9 +9,9 @@ import pytest
 
 from executor import Executor
 from sandbox.errors import Busy
-from sandbox.models import RunRequest, RunResult, Status, Stream
+from sandbox.models import RunRequest, Status, Stream
 from sandbox.settings import Settings, load
-from tests.conftest import Run
+from tests.conftest import Run, runner
 
 TIMEOUT_SECONDS = 2
 OUTPUT_BYTES = 1024
@@ -35,10 +35,7 @@ def tight_executor(real_engine: None, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def run_tight(tight_executor: Executor) -> Run:
-    def run_code(code: str, language: str = "python", **fields: object) -> RunResult:
-        return tight_executor.run(RunRequest(language=language, code=code, **fields))  # type: ignore[arg-type]
-
-    return run_code
+    return runner(tight_executor)
 
 
 # --- Time -------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from sandbox import languages
 from sandbox.archive import check_archive
 from sandbox.entry import choose_entry
 from sandbox.errors import InvalidRequest
+from sandbox.inputs import check_args, check_code, check_stdin
 from sandbox.models import RunRequest, Status
 from sandbox.settings import Settings
 from web.errors import BodyTooLarge, UnsupportedMediaType
@@ -170,39 +171,6 @@ def _parse_args(text: str) -> list[str]:
         raise InvalidRequest(
             'args must be a JSON list of strings, such as ["-n", "3"].', code="wrong_type"
         ) from problem
-
-
-# --- Lengths ----------------------------------------------------------------------------------------------
-
-
-def check_code(code: str, settings: Settings) -> None:
-    if not code.strip():
-        raise InvalidRequest("There is no code to run.", code="empty_code")
-    if len(code) > settings.max_code_characters:
-        raise InvalidRequest(
-            f"The code has {len(code)} characters; the limit is {settings.max_code_characters}.", code="code_too_long"
-        )
-
-
-def check_stdin(stdin: str, settings: Settings) -> None:
-    length = len(stdin.encode())
-    if length > settings.max_stdin_bytes:
-        raise InvalidRequest(
-            f"stdin has {length} bytes in UTF-8; the limit is {settings.max_stdin_bytes}.", code="stdin_too_long"
-        )
-
-
-def check_args(args: list[str], settings: Settings) -> None:
-    if len(args) > settings.max_args:
-        raise InvalidRequest(f"There are {len(args)} args; the limit is {settings.max_args}.", code="too_many_args")
-    for index, argument in enumerate(args):
-        if len(argument) > settings.max_arg_characters:
-            raise InvalidRequest(
-                f"args[{index}] has {len(argument)} characters; the limit is {settings.max_arg_characters}.",
-                code="arg_too_long",
-            )
-        if "\0" in argument:
-            raise InvalidRequest(f"args[{index}] contains a NUL, which no argument can.", code="bad_arg")
 
 
 # --- Words for pydantic's findings ------------------------------------------------------------------------

@@ -1,0 +1,41 @@
+"""What a program may be given: how long its code, its standard input and its arguments may be.
+
+The one place for it; every door checks here. The messages say how long it was and what the limit is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sandbox.errors import InvalidRequest
+from sandbox.settings import Settings
+
+
+def check_code(code: str, settings: Settings) -> None:
+    if not code.strip():
+        raise InvalidRequest("There is no code to run.", code="empty_code")
+    if len(code) > settings.max_code_characters:
+        raise InvalidRequest(
+            f"The code has {len(code)} characters; the limit is {settings.max_code_characters}.", code="code_too_long"
+        )
+
+
+def check_stdin(stdin: str, settings: Settings) -> None:
+    length = len(stdin.encode())
+    if length > settings.max_stdin_bytes:
+        raise InvalidRequest(
+            f"stdin has {length} bytes in UTF-8; the limit is {settings.max_stdin_bytes}.", code="stdin_too_long"
+        )
+
+
+def check_args(args: Sequence[str], settings: Settings) -> None:
+    if len(args) > settings.max_args:
+        raise InvalidRequest(f"There are {len(args)} args; the limit is {settings.max_args}.", code="too_many_args")
+    for index, argument in enumerate(args):
+        if len(argument) > settings.max_arg_characters:
+            raise InvalidRequest(
+                f"args[{index}] has {len(argument)} characters; the limit is {settings.max_arg_characters}.",
+                code="arg_too_long",
+            )
+        if "\0" in argument:
+            raise InvalidRequest(f"args[{index}] contains a NUL, which no argument can.", code="bad_arg")
