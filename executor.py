@@ -36,6 +36,7 @@ from sandbox.models import RunRequest, RunResult, Stream
 from sandbox.pool import Pool
 from sandbox.protocol import Captured, Order, Report
 from sandbox.settings import Settings, load
+from sandbox.teardown import Teardown
 
 log = logging.getLogger(__name__)
 
@@ -71,13 +72,13 @@ class Executor:
         self._cancelled: dict[str, threading.Event] = {}
         self._held_bytes = 0
         self._holding = threading.Lock()
-        self._teardowns: set[threading.Thread] = set()
+        self._teardown = Teardown()
         removed = self._instance.sweep(settings.docker)
         if removed:
             log.warning("removed %d containers of an earlier server", removed)
         self._pool = Pool(
             start=lambda language: self._start(language, parked=True),
-            retire=self._retire,
+            retire=self._teardown.retire,
             image_id=lambda: engine.image_id(settings),
             sizes={"python": settings.pool_python, "node": settings.pool_node},
             max_age_seconds=settings.pool_max_age_seconds,
@@ -204,7 +205,7 @@ class Executor:
             except NotStarted as problem:
                 reason = problem.reason
             finally:
-                self._retire(container)
+                self._teardown.retire(container)
         assert reason is not None
         raise reason
 
@@ -278,22 +279,8 @@ class Executor:
                 event.set()
             self._admission.wait_idle(30)
         self._pool.close()
-        for thread in list(self._teardowns):
-            thread.join()
+        self._teardown.close()
         self._instance.close()
-
-    def _retire(self, container: Container) -> None:
-        """Remove a container behind the caller's back."""
-
-        def work() -> None:
-            try:
-                container.close()
-            finally:
-                self._teardowns.discard(threading.current_thread())
-
-        thread = threading.Thread(target=work, name=f"close-{container.name}")
-        self._teardowns.add(thread)
-        thread.start()
 
 
 def _nothing() -> None:

@@ -103,7 +103,7 @@ def _bare(loop: BareLoop, language: str) -> Probe:
 
 def _over_http(target: Service, language: str, rest_seconds: float) -> Probe:
     client = Client(target)
-    return Probe(lambda: clocked(lambda: client.run(HELLO[language], language, "hello\n")), rest_seconds)
+    return Probe(lambda: client.run(HELLO[language], language, "hello\n").milliseconds, rest_seconds)
 
 
 def _directly(executor: Executor, language: str, rest_seconds: float) -> Probe:
@@ -167,7 +167,7 @@ def sizes(settings: Settings, effort: Effort) -> dict[str, Spread]:
     archive = many_files(1000)
     with service(settings.docker, pool_node=0) as ours:
         client = Client(ours)
-        probes: dict[str, Callable[[], None]] = {
+        probes: dict[str, Callable[[], float]] = {
             ONE: lambda: _expect(client, HELLO["python"], "hello\n"),
             BATCH: lambda: _expect_batch(client),
             "output of 1 KiB": lambda: _expect(client, "print('x' * 1023)", "x" * 1023 + "\n"),
@@ -176,29 +176,28 @@ def sizes(settings: Settings, effort: Effort) -> dict[str, Spread]:
             "zip of 1000 files": lambda: _expect_zip(client, archive),
         }
         times = side_by_side(
-            {
-                name: Probe(functools.partial(clocked, once), effort.refill_seconds * (4 if "batch" in name else 1))
-                for name, once in probes.items()
-            },
+            {name: Probe(once, effort.refill_seconds * (4 if "batch" in name else 1)) for name, once in probes.items()},
             effort.sizes_rounds,
         )
         times["page of the history (50 runs)"] = spread(history_pages(client, 100))
         return times
 
 
-def _expect(client: Client, code: str, output: str) -> None:
-    client.run(code, "python", output)
+def _expect(client: Client, code: str, output: str) -> float:
+    return client.run(code, "python", output).milliseconds
 
 
-def _expect_batch(client: Client) -> None:
+def _expect_batch(client: Client) -> float:
     tasks = [{"code": f"print('hello', {number})", "language": "python"} for number in range(5)]
-    results = client.post("/run-batch", {"tasks": tasks}).json()["results"]
-    assert [result["output"] for result in results] == [f"hello {number}\n" for number in range(5)]
+    reply = client.post("/run-batch", {"tasks": tasks})
+    assert [result["output"] for result in reply.json()["results"]] == [f"hello {number}\n" for number in range(5)]
+    return reply.milliseconds
 
 
-def _expect_zip(client: Client, archive: bytes) -> None:
+def _expect_zip(client: Client, archive: bytes) -> float:
     reply = client.post_zip(archive, "main.py")
     assert reply.json()["output"] == "1000\n", reply.body[:500]
+    return reply.milliseconds
 
 
 def many_files(count: int) -> bytes:
@@ -216,10 +215,10 @@ def history_pages(client: Client, count: int) -> list[float]:
     times = []
     before = ""
     for _ in range(count):
-        started = time.perf_counter()
-        page = client.get(f"/history?limit=50{before}").json()
-        times.append((time.perf_counter() - started) * 1000)
-        before = f"&before={page['next']}" if page["next"] else ""
+        reply = client.get(f"/history?limit=50{before}")
+        times.append(reply.milliseconds)
+        following = reply.json()["next"]
+        before = f"&before={following}" if following else ""
     return times
 
 

@@ -85,6 +85,9 @@ RUNS = Table(
     sqlite_autoincrement=True,
 )
 
+ADD_RUN = insert(RUNS)
+"""Made once, with the values as parameters: SQLAlchemy then finds its SQL by identity and need not build it again."""
+
 
 class HistoryError(SandboxError):
     """The store cannot be read or written; programs can still be run."""
@@ -136,7 +139,7 @@ class History:
         if not self._limit:
             return
         with _translated(), self._connected().begin() as connection:
-            connection.execute(insert(RUNS).values(_to_row(request, result)))
+            connection.execute(ADD_RUN, _to_row(request, result))
             self._since_trim += 1
             if self._since_trim > min(RETENTION_SLACK, self._limit // 10):
                 self._since_trim = 0

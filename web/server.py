@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import gc
 import ipaddress
 import logging
 import os
@@ -26,6 +27,7 @@ from waitress.server import BaseWSGIServer
 
 from sandbox.settings import Settings
 from web.channel import Channel
+from web.dispatcher import Dispatcher
 from web.limits import BODY_LIMITS, body_limit
 
 log = logging.getLogger(__name__)
@@ -113,11 +115,12 @@ class Server:
         self._stopping = threading.Event()
         self._next_check = 0.0
         runs = settings.effective_concurrent_runs() + settings.queue_size
+        self._dispatcher = Dispatcher(runs + SPARE_THREADS)
         server = create_server(
             app,
             map=self._map,
             sockets=sockets,
-            threads=runs + SPARE_THREADS,
+            _dispatcher=self._dispatcher,
             connection_limit=runs + SPARE_CONNECTIONS,
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=10,
@@ -131,7 +134,6 @@ class Server:
             ident="",
         )
         _bound_bodies(server.adj, settings)
-        self._dispatcher = server.task_dispatcher
         self._listeners = [item for item in self._map.values() if isinstance(item, BaseWSGIServer)]
         for listener in self._listeners:
             listener.channel_class = Channel
@@ -213,6 +215,9 @@ def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
     signal.signal(signal.SIGINT, handle)
     if not _is_loopback(settings.host):
         log.warning("listening on %s: whoever can reach it can run programs here", settings.host)
+    # What start-up made stays for good; without it, a full collection is a matter of microseconds.
+    gc.collect()
+    gc.freeze()
     sys.stdout.write(f"Safe Code Executor is ready: {url(settings, sockets)}\n")
     sys.stdout.flush()
     server.run(app.extensions["executor"])

@@ -430,11 +430,11 @@ def prepare(header: Header, payload: bytes, parked: Parked | None) -> tuple[Prog
 def execute(parked: Parked | None, wakeup: int, oom_counter: OomCounter) -> None:
     """Receive one run, carry it out, report it."""
     header: Header = json.loads(receive(b"R"))
+    signal.alarm(int(header["timeout_seconds"]) + 60)  # in case the engine is gone and nobody reads us
     payload = receive(b"P")
     stdin = receive(b"I")
     program, feeds = prepare(header, payload, parked)
     del payload
-    signal.alarm(int(header["timeout_seconds"]) + 60)  # in case the engine is gone and nobody reads us
     send(b"S")
     started = time.monotonic()
     cpu_before = program.cpu_seconds() if program else 0.0
@@ -480,7 +480,10 @@ def main() -> NoReturn:
     except Refused as problem:
         send_json(b"X", {"code": str(problem)})
     except HostGone:
-        pass
+        os._exit(0)
+    # Not before the host has answered its client: the engine's work after our exit would compete with that.
+    with contextlib.suppress(HostGone):
+        read_exactly(sys.maxsize)
     os._exit(0)
 
 

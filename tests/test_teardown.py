@@ -1,0 +1,87 @@
+"""Used containers end behind the answer: later than it, all of them, and waited for at the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from executor import Executor
+from sandbox.models import RunRequest
+from sandbox.teardown import HEAD_START_SECONDS, Teardown
+from tests.conftest import eventually
+
+
+class SlowContainer:
+    """Notes when it is closed, and takes its time."""
+
+    name = "slow"
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._seconds = seconds
+        self.closed_at: float | None = None
+
+    def close(self) -> None:
+        time.sleep(self._seconds)
+        self.closed_at = time.monotonic()
+
+
+def test_a_container_is_closed_after_a_moment() -> None:
+    teardown, container = Teardown(), SlowContainer()
+    retired_at = time.monotonic()
+    teardown.retire(container)
+    assert container.closed_at is None
+    assert eventually(lambda: container.closed_at)
+    assert container.closed_at is not None
+    assert container.closed_at - retired_at >= HEAD_START_SECONDS
+    teardown.close()
+
+
+def test_slow_ones_do_not_hold_up_the_others() -> None:
+    teardown, slow, quick = Teardown(), SlowContainer(1.5), SlowContainer()
+    teardown.retire(slow)
+    teardown.retire(quick)
+    assert eventually(lambda: quick.closed_at, 1)
+    assert slow.closed_at is None
+    teardown.close()
+
+
+def test_the_end_waits_for_all_of_them() -> None:
+    teardown, containers = Teardown(), [SlowContainer(0.2) for _ in range(10)]
+    for container in containers:
+        teardown.retire(container)
+    teardown.close()
+    assert all(container.closed_at for container in containers)
+
+
+def test_without_a_thread_to_be_had_it_is_closed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    teardown, containers = Teardown(), [SlowContainer(), SlowContainer()]
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for container in containers:
+            teardown.retire(container)
+        assert eventually(lambda: all(container.closed_at for container in containers))
+    teardown.close()
+
+
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_a_supervisor_waits_for_the_host_before_it_exits(executor: Executor, language: str) -> None:
+    code = {"python": "print(1)", "node": "console.log(1)"}[language]
+    container = executor._start(language, parked=True)
+    try:
+        container.wait_ready()
+        order = executor._order(RunRequest(language=language, code=code))
+        report = container.run(
+            order, on_start=lambda: None, on_output=lambda stream, data: None, should_stop=lambda: False
+        )
+        assert report.wait_status == 0
+        time.sleep(0.5)
+        assert container.alive(), "the engine's clean-up began before the answer could be written"
+    finally:
+        container.close()
+    assert not container.alive()
