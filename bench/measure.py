@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +57,7 @@ def spread(times_ms: Sequence[float]) -> Spread:
     ordered = sorted(times_ms) or [0.0]
 
     def rank(share: float) -> float:
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return ordered[math.ceil(share * len(ordered)) - 1]
 
     return Spread(len(times_ms), rank(0.5), rank(0.9), rank(0.99))
 

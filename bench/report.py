@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from bench.scenarios import BARE_HOST, BATCH, DIRECT, ONE, PLAIN, WARM
+from bench.scenarios import BARE_HOST, BATCH, DIRECT, ONE, PLAIN, SERVER_ALONE, WARM
 
 BEGIN = "<!-- benchmark: begin (written by `make bench`) -->"
 END = "<!-- benchmark: end -->"
@@ -84,12 +84,14 @@ def targets(results: Results) -> list[Target]:
             found.append(Target(f"{title} hello, p99 / bare p50", warm["p99"] / bare["p50"], p99))
         times = results["latency"]["python"]
         overhead = times[WARM]["p50"] - times[DIRECT]["p50"]
-        found.append(Target("overhead of HTTP, history and JSON, p50", overhead, 1.5, unit="ms"))
+        found.append(Target("overhead of HTTP, history and JSON, p50, paced", overhead, 1.5, unit="ms"))
     for row in results.get("throughput", ()):
         share = row["ours"]["per_second"] / max(0.001, row["plain"]["per_second"])
         found.append(Target(f"throughput / plain, {row['concurrency']} at once", share, 0.95, at_least=True))
     if "sizes" in results:
         times = results["sizes"]
+        alone = times[SERVER_ALONE]["p50"]
+        found.append(Target("overhead of HTTP, history and JSON, p50, back to back", alone, 1.5, unit="ms"))
         found.append(Target("batch of 5 / one run, p50, warm", times[BATCH]["p50"] / times[ONE]["p50"], 2))
     if "memory" in results:
         grown = results["memory"]["after_runs_mb"] - results["memory"]["before_mb"]
@@ -243,7 +245,7 @@ def _x(milliseconds: float) -> float:
 
 
 def _colour(name: str) -> str:
-    return "plain" if name == PLAIN else "bare" if name.startswith("bare") else "ours"
+    return "plain" if name == PLAIN else "bare" if name.startswith(("bare", "the floor")) else "ours"
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", colour: str = "#112", bold: bool = False) -> str:

@@ -23,6 +23,7 @@ from sandbox.models import RunRequest
 from sandbox.settings import Settings
 
 BARE_HOST = "bare interpreter on the host"
+FLOOR = "the floor: an interpreter that waits, on the host"
 BARE_CONTAINER = "bare interpreter in a running container"
 PLAIN = "`docker run --rm` per request"
 COLD = "ours, cold (no waiting container)"
@@ -31,6 +32,7 @@ DIRECT = "ours, warm, without HTTP (`Executor.run`)"
 
 ONE = "one run"
 BATCH = "batch of 5"
+SERVER_ALONE = "HTTP, history and JSON alone (nothing is run), back to back"
 FLOOD = "import os\nwhile True: os.write(1, b'x' * 65536)"
 
 
@@ -73,6 +75,7 @@ def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
                 {
                     BARE_HOST: _bare(host, language),
                     BARE_CONTAINER: _bare(container, language),
+                    FLOOR: Probe(functools.partial(host.run_parked, language), 0.15),
                     PLAIN: Probe(functools.partial(plain_run, options, settings.limits, language), rest),
                     COLD: _over_http(cold, language, rest),
                     WARM: _over_http(warm, language, rest),
@@ -180,7 +183,15 @@ def sizes(settings: Settings, effort: Effort) -> dict[str, Spread]:
             effort.sizes_rounds,
         )
         times["page of the history (50 runs)"] = spread(history_pages(client, 100))
-        return times
+    times[SERVER_ALONE] = spread(server_alone(settings, 300))
+    return times
+
+
+def server_alone(settings: Settings, count: int) -> list[float]:
+    """Milliseconds for each of so many runs, back to back, of a program that takes no time at all."""
+    with service(settings.docker, program="bench/instant.py", pool_python=0, pool_node=0) as instant:
+        client = Client(instant)
+        return [client.run(HELLO["python"], "python", "hello\n").milliseconds for _ in range(count)]
 
 
 def _expect(client: Client, code: str, output: str) -> float:

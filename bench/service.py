@@ -24,9 +24,9 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Service:
-    """`python app.py` with the given settings."""
+    """`python app.py`, or another program that serves, with the given settings."""
 
-    def __init__(self, data_dir: Path, docker: str, settings: dict[str, object]) -> None:
+    def __init__(self, data_dir: Path, docker: str, settings: dict[str, object], program: str) -> None:
         self.data_dir = data_dir
         self.docker = docker
         self.parked = int(str(settings.get("pool_python", 5))) + int(str(settings.get("pool_node", 2)))
@@ -39,7 +39,7 @@ class Service:
         self._log = data_dir / "server.log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "app.py")], cwd=data_dir, env=environment, stdout=log, stderr=log
+                [sys.executable, str(ROOT / program)], cwd=data_dir, env=environment, stdout=log, stderr=log
             )
 
     def wait_warm(self) -> None:
@@ -58,6 +58,8 @@ class Service:
 
     def containers(self) -> list[str]:
         """The ids of its containers."""
+        if not self.parked:
+            return []
         scope = (self.data_dir / "scope").read_text()
         argv = [self.docker, "ps", "--no-trunc", "--filter", f"label={LABEL}.scope={scope}", "--format", "{{.ID}}"]
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
@@ -105,10 +107,10 @@ def parked_cost(service: Service) -> ParkedCost:
 
 
 @contextlib.contextmanager
-def service(docker: str, **settings: object) -> Iterator[Service]:
+def service(docker: str, *, program: str = "app.py", **settings: object) -> Iterator[Service]:
     """A server that is ready and warm, with a data folder of its own."""
     with tempfile.TemporaryDirectory(prefix="sce-bench-") as folder:
-        running = Service(Path(folder), docker, settings)
+        running = Service(Path(folder), docker, settings, program)
         try:
             running.wait_warm()
             yield running

@@ -1,0 +1,46 @@
+"""A server process without its containers: every program has ended at once. What is left is HTTP, history and JSON."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app import create_app, history_url
+from sandbox.classify import to_result
+from sandbox.history import History
+from sandbox.models import RunRequest, RunResult
+from sandbox.protocol import Captured, Report
+from sandbox.settings import Settings, load
+from web import logs, server
+
+
+class InstantExecutor:
+    """In an executor's place."""
+
+    def __init__(self, settings: Settings, history: History) -> None:
+        self._limits = settings.limits
+        self._history = history
+
+    def run(self, request: RunRequest, *, run_id: str, **_: object) -> RunResult:
+        output = Captured()
+        output.head += b"hello\n"
+        report = Report(0, None, 0, 0.003, 0.002, 9000, output, Captured())
+        result = to_result(report, self._limits, run_id=run_id, language=request.language, queued_ms=0.0)
+        self._history.add(request, result)
+        return result
+
+    def check_ready(self) -> None:
+        pass
+
+    def close(self, drain_seconds: float = 0) -> None:
+        pass
+
+
+if __name__ == "__main__":
+    settings = load()
+    logs.configure(settings)
+    history = History(history_url(settings), settings.history_limit)
+    app = create_app(settings, InstantExecutor(settings, history), history)  # type: ignore[arg-type]
+    server.serve(app, settings, server.listen(settings))
