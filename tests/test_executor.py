@@ -45,6 +45,16 @@ def test_output_arrives_while_the_program_runs(executor: Executor) -> None:
     assert arrived[-1][2] - arrived[0][2] > 0.3
 
 
+def test_lines_written_in_quick_succession_travel_together(executor: Executor) -> None:
+    pieces: list[tuple[Stream, str]] = []
+    code = "import sys\nfor i in range(3000): print(i)\nprint('end', file=sys.stderr)"
+    result = executor.run(RunRequest("python", code), on_output=lambda *piece: pieces.append(piece))
+    assert result.output == "".join(f"{number}\n" for number in range(3000))
+    assert "".join(text for stream, text in pieces if stream is Stream.STDOUT) == result.output
+    assert pieces[-1] == (Stream.STDERR, "end\n")
+    assert len(pieces) < 300, "each line was handed through four processes on its own"
+
+
 def test_characters_are_not_torn_apart_on_their_way(executor: Executor) -> None:
     pieces: list[str] = []
     code = "import os, time\nfor byte in 'é世🎉'.encode():\n    os.write(1, bytes([byte]))\n    time.sleep(0.02)"

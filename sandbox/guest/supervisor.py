@@ -35,6 +35,7 @@ NOBODY = 65534
 FRAME = struct.Struct(">cI")
 READ_BYTES = 65536
 OUTPUT_PIPE_BYTES = 1 << 18
+GATHER_SECONDS = 0.01  # how long a piece of output may wait for more, to travel with it
 PR_CAPBSET_DROP = 24  # prctl(2)
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")  # cgroup v2, v1
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": APP, "LANG": "C.UTF-8"}
@@ -59,14 +60,14 @@ class Refused(Exception):
 # --- Frames -----------------------------------------------------------------------------------------------
 
 
-def send(kind: bytes, payload: bytes | bytearray = b"") -> None:
-    data = memoryview(FRAME.pack(kind, len(payload)) + payload)
-    while data:
-        data = data[os.write(1, data) :]
+def write_all(data: bytes | bytearray) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
 
 
-def send_json(kind: bytes, value: object) -> None:
-    send(kind, json.dumps(value).encode())
+def send(kind: bytes, payload: bytes = b"") -> None:
+    write_all(FRAME.pack(kind, len(payload)) + payload)
 
 
 def read_exactly(count: int) -> bytes:
@@ -244,12 +245,47 @@ def unpack(data: bytes, names: list[str]) -> None:
 # --- Output -----------------------------------------------------------------------------------------------
 
 
+class Outbox:
+    """Output on its way to the host, in the order it was written.
+
+    Four processes handle each frame after us. A program that prints line by line would wait for them.
+    """
+
+    def __init__(self) -> None:
+        self.frames = bytearray()
+        self.kind = b""
+        self.payload = bytearray()  # of the last frame, which can still grow
+        self.due: float | None = None
+
+    def put(self, kind: bytes, payload: bytes | bytearray) -> None:
+        if kind != self.kind:
+            self._close_frame()
+            self.kind = kind
+        self.payload += payload
+        if self.due is None:
+            self.due = time.monotonic() + GATHER_SECONDS
+        if len(self.frames) + len(self.payload) >= READ_BYTES:
+            self.send()
+
+    def send(self) -> None:
+        self._close_frame()
+        write_all(self.frames)
+        self.frames = bytearray()
+        self.due = None
+
+    def _close_frame(self) -> None:
+        if self.payload:
+            self.frames += FRAME.pack(self.kind, len(self.payload)) + self.payload
+            self.payload.clear()
+
+
 class Capture:
     """One output stream: its head is sent as it comes, of the rest only the last bytes are kept."""
 
-    def __init__(self, descriptor: int, kind: bytes, keep_bytes: int) -> None:
+    def __init__(self, descriptor: int, kind: bytes, keep_bytes: int, outbox: Outbox) -> None:
         self.descriptor = descriptor
         self.kind = kind
+        self.outbox = outbox
         self.head_left = keep_bytes // 2
         self.tail_bytes = keep_bytes - self.head_left
         self.tail = bytearray()
@@ -260,7 +296,7 @@ class Capture:
         data = os.read(self.descriptor, READ_BYTES)
         head, rest = data[: self.head_left], data[self.head_left :]
         if head:
-            send(self.kind, head)
+            self.outbox.put(self.kind, head)
             self.head_left -= len(head)
         self.tail += rest
         if len(self.tail) > self.tail_bytes + (1 << 20):
@@ -275,7 +311,7 @@ class Capture:
     def finish(self) -> None:
         self._trim()
         if self.tail:
-            send(self.kind.lower() if self.dropped else self.kind, self.tail)
+            self.outbox.put(self.kind.lower() if self.dropped else self.kind, self.tail)
 
 
 class Feed:
@@ -308,9 +344,10 @@ class Run:
     def __init__(self, header: Header, program: Program, feeds: list[Feed], wakeup: int) -> None:
         self.program = program
         self.feeds = {feed.descriptor: feed for feed in feeds if not feed.push()}
+        self.outbox = Outbox()
         self.captures = {
-            program.stdout: Capture(program.stdout, b"O", header["output_bytes"]),
-            program.stderr: Capture(program.stderr, b"E", header["output_bytes"]),
+            descriptor: Capture(descriptor, kind, header["output_bytes"], self.outbox)
+            for descriptor, kind in ((program.stdout, b"O"), (program.stderr, b"E"))
         }
         self.outputs = list(self.captures.values())
         self.output_left = header["output_stop_bytes"]
@@ -328,11 +365,14 @@ class Run:
         for descriptor in self.feeds:
             poll.register(descriptor, select.POLLOUT)
         while self.wait_status is None and self.stopped is None:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= deadline:
                 self.stopped = "timeout"
                 break
-            for descriptor, _ in poll.poll(left * 1000 + 1):
+            if self.outbox.due is not None and now >= self.outbox.due:
+                self.outbox.send()
+            wake_at = deadline if self.outbox.due is None else min(deadline, self.outbox.due)
+            for descriptor, _ in poll.poll((wake_at - now) * 1000 + 1):
                 if self.handle(descriptor):
                     poll.unregister(descriptor)
         self.kill_all()
@@ -443,18 +483,17 @@ def execute(parked: Parked | None, wakeup: int, oom_counter: OomCounter) -> None
     run = Run(header, program, [Feed(*feed) for feed in (*feeds, (program.stdin, stdin))], wakeup)
     run.wait(started + header["timeout_seconds"])
     ended = time.monotonic()
-    send_json(
-        b"D",
-        {
-            "wait_status": run.wait_status,
-            "stopped": run.stopped,
-            "oom_kills": oom_counter.risen(),
-            "wall_seconds": ended - started,
-            "cpu_seconds": max(0.0, run.cpu_seconds - cpu_before),
-            "max_rss_kb": run.max_rss_kb,
-            "dropped_bytes": [capture.dropped for capture in run.outputs],
-        },
-    )
+    report = {
+        "wait_status": run.wait_status,
+        "stopped": run.stopped,
+        "oom_kills": oom_counter.risen(),
+        "wall_seconds": ended - started,
+        "cpu_seconds": max(0.0, run.cpu_seconds - cpu_before),
+        "max_rss_kb": run.max_rss_kb,
+        "dropped_bytes": [capture.dropped for capture in run.outputs],
+    }
+    run.outbox.put(b"D", json.dumps(report).encode())
+    run.outbox.send()
 
 
 def main() -> NoReturn:
@@ -478,7 +517,7 @@ def main() -> NoReturn:
         send(b"Y")
         execute(parked, wakeup, oom_counter)
     except Refused as problem:
-        send_json(b"X", {"code": str(problem)})
+        send(b"X", json.dumps({"code": str(problem)}).encode())
     except HostGone:
         os._exit(0)
     # Not before the host has answered its client: the engine's work after our exit would compete with that.
