@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from sandbox.errors import InvalidRequest
 from sandbox.settings import Settings
 
+BLANK = " \t\n\r\f\v"
+"""What code that is nothing at all may consist of. Not `str.isspace`: what counts as space differs between languages."""
+
 
 def check_code(code: str, settings: Settings) -> None:
-    if not code.strip():
+    if not code.strip(BLANK):
         raise InvalidRequest("There is no code to run.", code="empty_code")
     if len(code) > settings.max_code_characters:
         raise InvalidRequest(
