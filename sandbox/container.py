@@ -15,7 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing
+from sandbox.complaints import explain
+from sandbox.errors import ContainerLost, EngineError, EngineUnavailable
 from sandbox.protocol import FRAME, MAX_FRAME_BYTES, STOP, Order, Outcome, OutputHandler, Report
 
 log = logging.getLogger(__name__)
@@ -46,18 +47,6 @@ class NotStarted(Exception):
     def __init__(self, reason: EngineError) -> None:
         super().__init__(reason.message)
         self.reason = reason
-
-
-def explain(client_words: str) -> EngineError:
-    """What the docker client's complaint means for a caller of ours. Its own words go to the log only."""
-    words = client_words.lower()
-    if "no such image" in words or "unable to find image" in words or "image not known" in words:
-        return ImageMissing("The sandbox image is not on this engine. `make image` builds it.")
-    if "cannot connect" in words or "error during connect" in words or "connection refused" in words:
-        return EngineUnavailable("The container engine does not answer. `make engine` starts it.")
-    if "permission denied" in words:
-        return EngineUnavailable("This user may not talk to the container engine; it must be in the group `docker`.")
-    return EngineUnavailable("The container engine could not start a container.")
 
 
 class Container:
@@ -251,4 +240,4 @@ class Container:
             return EngineUnavailable("The container engine took too long to start a program.")
         self.close()
         log.warning("container %s failed: %s", self.name, self._last_words.strip() or "no reason given")
-        return explain(self._last_words)
+        return explain(self._last_words, "The container engine could not start a container.")

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sandbox.complaints import explain
 from sandbox.docker_command import EngineOptions
 from sandbox.errors import EngineError, EngineUnavailable, ImageMissing
 from sandbox.settings import Settings
@@ -155,20 +156,12 @@ def _inspect(settings: Settings, image: str) -> str:
 
 
 def _explain(settings: Settings, words: str, image: str) -> EngineError:
-    """Docker says "No such image" or "No such object", podman "image not known" or "failed to find image"."""
-    lowered = words.lower()
-    if any(sign in lowered for sign in ("no such image", "no such object", "image not known", "failed to find image")):
-        if settings.image:
-            return ImageMissing(
-                f"The image {image}, named by SCE_IMAGE, is not on this engine. Build or load it, or unset SCE_IMAGE."
-            )
-        return ImageMissing("The sandbox image is not built on this engine. `make image` builds it.")
-    if "permission denied" in lowered:
-        return EngineUnavailable(
-            "This user may not speak to the Docker engine. Join the group of its socket "
-            "(sudo usermod -aG docker $USER, then log in again; in a container: --group-add), or use a rootless engine."
+    problem = explain(words, "The container engine does not answer. Start Docker, or type `make engine`.")
+    if isinstance(problem, ImageMissing) and settings.image:
+        return ImageMissing(
+            f"The image {image}, named by SCE_IMAGE, is not on this engine. Build or load it, or unset SCE_IMAGE."
         )
-    return EngineUnavailable("The container engine does not answer. Start Docker, or type `make engine`.")
+    return problem
 
 
 # --- The image --------------------------------------------------------------------------------------------

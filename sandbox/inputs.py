@@ -11,7 +11,7 @@ from sandbox.errors import InvalidRequest
 from sandbox.settings import Settings
 
 BLANK = " \t\n\r\f\v"
-"""What code that is nothing at all may consist of. Not `str.isspace`: what counts as space differs between languages."""
+"""What code that is nothing at all may consist of. Not `str.isspace`: languages differ about other spaces."""
 
 
 def check_code(code: str, settings: Settings) -> None:
