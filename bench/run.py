@@ -1,6 +1,6 @@
 """Measures this project beside what it is compared with, and writes it down: `make bench`.
 
-    python -m bench.run                 everything; about 25 minutes on a quiet machine
+    python -m bench.run                 everything; about 30 minutes on a quiet machine
     python -m bench.run --quick         a few of each, to see that it works; writes nothing
     python -m bench.run latency sizes   only these
 
@@ -63,24 +63,28 @@ def main(arguments: list[str] | None = None) -> int:
     if options.rounds:
         effort = dataclasses.replace(effort, rounds=options.rounds)
 
-    results = measure(settings, effort, options.scenario or list(SCENARIOS))
-    if not options.quick:
-        results = earlier() | results
-        JSON_FILE.write_text(json.dumps(results, indent=2) + "\n")
-        SVG_FILE.write_text(report.plot(results))
-        PAGE.write_text(report.insert(PAGE.read_text(), report.tables(results)))
+    results = {} if options.quick else earlier()
+    results["machine"] = machine(settings)
+    for name in options.scenario or list(SCENARIOS):
+        results[name] = measure(name, settings, effort)
+        if not options.quick:  # after each: what was measured is not lost when the next one is interrupted
+            write_down(results)
     print(json.dumps(results) if options.json else report.tables(results))
     return 0
 
 
-def measure(settings: Settings, effort: scenarios.Effort, names: list[str]) -> dict[str, Any]:
-    results: dict[str, Any] = {"machine": machine(settings)}
-    for name in names:
-        started = time.monotonic()
-        print(f"{name} …", end=" ", flush=True, file=sys.stderr)
-        results[name] = json.loads(json.dumps(SCENARIOS[name](settings, effort), default=dataclasses.asdict))
-        print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
-    return results
+def measure(name: str, settings: Settings, effort: scenarios.Effort) -> Any:
+    started = time.monotonic()
+    print(f"{name} …", end=" ", flush=True, file=sys.stderr)
+    found = json.loads(json.dumps(SCENARIOS[name](settings, effort), default=dataclasses.asdict))
+    print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
+    return found
+
+
+def write_down(results: dict[str, Any]) -> None:
+    JSON_FILE.write_text(json.dumps(results, indent=2) + "\n")
+    SVG_FILE.write_text(report.plot(results))
+    PAGE.write_text(report.insert(PAGE.read_text(), report.tables(results)))
 
 
 def earlier() -> dict[str, Any]:

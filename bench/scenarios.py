@@ -240,14 +240,13 @@ def history_pages(client: Client, count: int) -> list[float]:
 def memory(settings: Settings, effort: Effort) -> dict[str, float]:
     """Of the server: resident memory along its way, CPU at rest. Of a waiting container: all it costs."""
     with service(settings.docker) as ours:
-        client = Client(ours)
         found = {"started_mb": ours.rss_mb(), "cpu_at_rest": ours.cpu_share(effort.rest_seconds)}
         found |= {f"parked_{name}": value for name, value in asdict(parked_cost(ours)).items()}
         _soak(ours, min(20, effort.soak_runs))
         found["before_mb"] = ours.rss_mb()
         _soak(ours, effort.soak_runs)
         found["after_runs_mb"] = ours.rss_mb()
-        reply = client.run(FLOOD, "python")
+        reply = Client(ours).run(FLOOD, "python")
         assert reply.json()["status"] == "output_limit", reply.body[:200]
         found["after_flood_mb"] = ours.rss_mb()
         return found | {"runs": effort.soak_runs}
