@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from sandbox.errors import InvalidRequest
 from sandbox.settings import Settings
 
-BLANK = " \t\n\r\f\v"
-"""What code that is nothing at all may consist of. Not `str.isspace`: languages differ about other spaces."""
+NOT_BLANK = r"[^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""What code must hold, as a pattern: a character that `str.strip` keeps. Each dialect's `\\S` is another set."""
 
 
 def check_code(code: str, settings: Settings) -> None:
-    if not code.strip(BLANK):
+    if not code.strip():
         raise InvalidRequest("There is no code to run.", code="empty_code")
     if len(code) > settings.max_code_characters:
         raise InvalidRequest(

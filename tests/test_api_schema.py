@@ -5,6 +5,7 @@ The executor is a fake; the history is the real one.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from app import create_app, history_url
 from sandbox.history import History
+from sandbox.inputs import NOT_BLANK
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import load
 from tests.fakes import FakeExecutor
@@ -102,3 +104,10 @@ def test_the_description_names_the_limits_that_hold(tmp_path: Path) -> None:
     schemas = describe(load(data_dir=tmp_path, max_code_characters=77, max_batch_tasks=3))["components"]["schemas"]
     assert schemas["Task"]["properties"]["code"]["maxLength"] == 77
     assert schemas["Batch"]["properties"]["tasks"]["maxItems"] == 3
+
+
+def test_the_pattern_of_code_means_what_the_check_means() -> None:
+    described = re.compile(NOT_BLANK)
+    assert [
+        chr(number) for number in range(0x110000) if bool(described.search(chr(number))) == chr(number).isspace()
+    ] == []

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import container as container_module
+from sandbox.complaints import explain
 from sandbox.container import Container, NotStarted
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
 from sandbox.models import Stream
@@ -227,12 +228,19 @@ def test_a_client_that_is_not_installed_is_named_as_the_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "kind"), [("docker: Error: No such image: safe/x:1.", ImageMissing), ("", EngineUnavailable)]
+    ("words", "kind"),
+    [
+        ("docker: Error: No such image: safe/x:1.", ImageMissing),
+        ("dial unix /x: permission denied", EngineUnavailable),
+        ("something new", EngineUnavailable),
+        ("", EngineUnavailable),
+    ],
 )
 def test_a_client_that_gives_up_is_explained_in_our_words(start: Start, words: str, kind: type[EngineError]) -> None:
     with pytest.raises(EngineError) as caught:
         start(f"say({words!r}); sys.exit(125)").wait_ready()
     assert type(caught.value) is kind
+    assert caught.value.message == explain(words, "The container engine could not start a container.").message
     assert not words or words not in caught.value.message
 
 

@@ -144,7 +144,7 @@ def test_what_is_not_json_is_refused_without_a_traceback(refused: Refused, body:
             "code must be a string; unknown field x; unknown field y; and 1 more problems.",
         ),
         ({"code": ""}, "empty_code", "There is no code to run."),
-        ({"code": " \n\t\v\f\r"}, "empty_code", "There is no code to run."),
+        ({"code": " \n\t\u00a0"}, "empty_code", "There is no code to run."),
     ],
 )
 def test_what_is_wrong_with_a_body_is_named(refused: Refused, body: Any, code: str, sentence: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.inputs import NOT_BLANK
 from sandbox.languages import LANGUAGES, PYTHON
 from sandbox.models import Status
 from sandbox.settings import Settings
@@ -211,7 +212,7 @@ def _schemas(settings: Settings) -> dict[str, Json]:
         "maxItems": settings.max_args,
         "items": {"type": "string", "maxLength": settings.max_arg_characters, "pattern": r"^[^\u0000]*$"},
     }
-    code = {"type": "string", "maxLength": settings.max_code_characters, "pattern": r"[^ \t\n\r\f\v]"}
+    code = {"type": "string", "maxLength": settings.max_code_characters, "pattern": NOT_BLANK}
     stdin = {"type": "string", "description": f"At most {settings.max_stdin_bytes} bytes in UTF-8."}
     language = {"$ref": "#/components/schemas/Language", "default": PYTHON.name}
     task = _object({"code": code, "language": language, "stdin": stdin, "args": args}, required=["code"])

@@ -215,7 +215,7 @@ def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
     signal.signal(signal.SIGINT, handle)
     if not _is_loopback(settings.host):
         log.warning("listening on %s: whoever can reach it can run programs here", settings.host)
-    # What start-up made stays for good; without it, a full collection is a matter of microseconds.
+    # What start-up made stays for good. A full collection need not look at it, and takes microseconds.
     gc.collect()
     gc.freeze()
     sys.stdout.write(f"Safe Code Executor is ready: {url(settings, sockets)}\n")
