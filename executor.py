@@ -26,7 +26,7 @@ from sandbox.admission import Admission
 from sandbox.archive import check_archive
 from sandbox.classify import to_result
 from sandbox.container import Container, NotStarted
-from sandbox.docker_command import park_order, run_command
+from sandbox.docker_command import park_words, run_command
 from sandbox.entry import choose_entry
 from sandbox.errors import Cancelled, SandboxError
 from sandbox.inputs import check_args, check_code, check_stdin
@@ -222,7 +222,7 @@ class Executor:
         entry = request.entry if is_archive else language.file_name
         return Order(
             command=language.command(entry, request.args),
-            environment=dict(language.environment),
+            settings=language.settings,
             payload=request.archive.data if request.archive else request.code.encode(),
             names=request.archive.names if request.archive else None,
             stdin=request.stdin.encode(),
@@ -242,7 +242,7 @@ class Executor:
             name=name,
             labels=self._instance.labels,
             app_mb=self._app_mb(),
-            park=park_order(LANGUAGES[language], wait_seconds) if parked else None,
+            park=park_words(LANGUAGES[language], wait_seconds) if parked else (),
         )
         return Container(self.settings.docker, argv, name)
 

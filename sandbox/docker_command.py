@@ -6,10 +6,8 @@ the end of `security_flags`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sandbox.languages import Language
 from sandbox.models import Limits
@@ -87,16 +85,12 @@ def security_flags(options: EngineOptions) -> list[str]:
     return flags
 
 
-def park_order(language: Language, wait_seconds: float) -> dict[str, Any]:
-    """What a container is told that shall wait with an interpreter of this language already started.
+def park_words(language: Language, wait_seconds: float) -> list[str]:
+    """The supervisor's arguments in a container that shall wait with an interpreter of this language started.
 
     It ends by itself after `wait_seconds`, in case nobody is left to end it.
     """
-    return {
-        "command": language.command(language.file_name),
-        "environment": dict(language.environment),
-        "wait_seconds": wait_seconds,
-    }
+    return [str(int(wait_seconds)), *language.settings, *language.command(language.file_name)]
 
 
 def run_command(
@@ -106,13 +100,10 @@ def run_command(
     name: str,
     labels: Mapping[str, str],
     app_mb: int,
-    park: dict[str, Any] | None = None,
+    park: Sequence[str] = (),
 ) -> list[str]:
     """The argv that starts one container with the supervisor's stdin and stdout attached."""
     argv = [options.client, "run", "--interactive", *mission_flags(limits), "--name", name]
     for key, value in labels.items():
         argv += ["--label", f"{key}={value}"]
-    argv += [*resource_flags(limits, app_mb), *security_flags(options), options.image]
-    if park is not None:
-        argv.append(json.dumps(park))
-    return argv
+    return [*argv, *resource_flags(limits, app_mb), *security_flags(options), options.image, *park]

@@ -43,6 +43,11 @@ class Language:
         """The argv that runs `entry` (relative to /app). An absolute path is never taken for an option."""
         return [self.interpreter, f"/app/{entry}", *args]
 
+    @property
+    def settings(self) -> list[str]:
+        """The environment as env(1) takes it: `NAME=VALUE` each."""
+        return [f"{name}={value}" for name, value in self.environment]
+
 
 PYTHON = Language(
     name="python",

@@ -5,21 +5,24 @@ Pure: no process, no descriptor. The frames are described at the top of `guest/s
 
 from __future__ import annotations
 
-import json
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sandbox.errors import ContainerLost, InvalidArchive
 from sandbox.models import Stream
 
 FRAME = struct.Struct(">cI")
+ORDER = struct.Struct(">?dqq")
+REPORT = struct.Struct(">iqqqqqq")
 MAX_FRAME_BYTES = 1 << 27
 """No frame of our supervisor is larger; one that claims to be does not come from it."""
 
 STOP = FRAME.pack(b"K", 0)
+
+REASONS = {b"": None} | {reason.encode(): reason for reason in ("timeout", "output_limit", "cancelled")}
+"""Why the supervisor ended a program, as it says it and as a report has it."""
 
 GARBLED = "The container's answer cannot be read. Try again."
 
@@ -31,7 +34,8 @@ class Order:
     """What the supervisor needs to know to run one program."""
 
     command: list[str]
-    environment: dict[str, str]
+    settings: Sequence[str]
+    """Of its environment: `NAME=VALUE` each."""
     payload: bytes
     """Source of the one file `command[1]`, or a zip of which `names` are unpacked."""
     names: tuple[str, ...] | None
@@ -43,16 +47,14 @@ class Order:
     output_stop_bytes: int
 
     def frames(self) -> bytes:
-        header = {
-            "command": self.command,
-            "environment": self.environment,
-            "names": self.names,
-            "parked": self.parked,
-            "timeout_seconds": self.timeout_seconds,
-            "output_bytes": self.output_bytes,
-            "output_stop_bytes": self.output_stop_bytes,
-        }
-        parts = ((b"R", json.dumps(header).encode()), (b"P", self.payload), (b"I", self.stdin))
+        parts = (
+            (b"R", ORDER.pack(self.parked, self.timeout_seconds, self.output_bytes, self.output_stop_bytes)),
+            (b"A", _strings(self.command)),
+            (b"V", _strings(self.settings)),
+            (b"N", _strings(self.names or ())),
+            (b"P", self.payload),
+            (b"I", self.stdin),
+        )
         return b"".join(FRAME.pack(kind, len(part)) + part for kind, part in parts)
 
 
@@ -89,7 +91,7 @@ class Outcome:
         self.started = False
         self.finished = False
         self._started_at = 0.0
-        self._done: dict[str, Any] = {}
+        self._done = b""
         self._stdout = Captured()
         self._stderr = Captured()
 
@@ -113,10 +115,10 @@ class Outcome:
         elif kind == b"e":
             self._stderr.tail = payload
         elif kind == b"D":
-            self._done = _parse(payload)
+            self._done = payload
             self.finished = True
         elif kind == b"X":
-            code = str(_parse(payload).get("code"))
+            code = payload.decode(errors="replace")
             raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=code)
         return False
 
@@ -125,27 +127,26 @@ class Outcome:
 
         :raises ContainerLost: when the last of them is not what our supervisor sends.
         """
-        done = self._done
-        try:
-            self._stdout.dropped_bytes, self._stderr.dropped_bytes = done.pop("dropped_bytes")
-            return Report(stdout=self._stdout, stderr=self._stderr, **done)
-        except (KeyError, TypeError, ValueError) as problem:
-            raise ContainerLost(GARBLED) from problem
+        numbers, reason = self._done[: REPORT.size], self._done[REPORT.size :]
+        if len(numbers) < REPORT.size or reason not in REASONS:
+            raise ContainerLost(GARBLED)
+        wait_status, oom_kills, wall_us, cpu_us, max_rss_kb, *dropped = REPORT.unpack(numbers)
+        self._stdout.dropped_bytes, self._stderr.dropped_bytes = dropped
+        return Report(
+            wait_status=wait_status,
+            stopped=REASONS[reason],
+            oom_kills=None if oom_kills < 0 else oom_kills,
+            wall_seconds=wall_us / 1e6,
+            cpu_seconds=cpu_us / 1e6,
+            max_rss_kb=max_rss_kb,
+            stdout=self._stdout,
+            stderr=self._stderr,
+        )
 
     def report_from_outside(self, reason: str) -> Report:
         wall_seconds = time.monotonic() - self._started_at if self.started else 0.0
         return Report(None, reason, None, wall_seconds, None, None, self._stdout, self._stderr)
 
 
-def _parse(payload: bytes) -> dict[str, Any]:
-    """The JSON object of a frame.
-
-    :raises ContainerLost: when it is none.
-    """
-    try:
-        value = json.loads(payload)
-    except ValueError as problem:
-        raise ContainerLost(GARBLED) from problem
-    if not isinstance(value, dict):
-        raise ContainerLost(GARBLED)
-    return value
+def _strings(strings: Iterable[str]) -> bytes:
+    return b"".join(string.encode() + b"\0" for string in strings)

@@ -6,6 +6,7 @@ frames as the script says; `client kill NAME` ends it. Everything else, pipes an
 
 from __future__ import annotations
 
+import struct
 import sys
 import threading
 import time
@@ -24,7 +25,7 @@ from tests.conftest import eventually
 
 CLIENT = '''#!{python} -I
 """A docker client of sorts."""
-import json, os, signal, struct, sys, time
+import os, signal, struct, sys, time
 
 state = {state!r}
 
@@ -38,12 +39,13 @@ def receive():
     return kind, sys.stdin.buffer.read(length)
 
 def order():
-    return [receive() for _ in "RPI"]
+    return [receive() for _ in "RAVNPI"]
 
 def done(**fields):
-    report = dict(wait_status=0, stopped=None, oom_kills=0, wall_seconds=0.5, cpu_seconds=0.25, max_rss_kb=1000,
-                  dropped_bytes=[0, 0])
-    send(b"D", json.dumps(report | fields).encode())
+    report = dict(wait_status=0, oom_kills=0, wall_us=500_000, cpu_us=250_000, max_rss_kb=1000,
+                  dropped_stdout=0, dropped_stderr=0, stopped=b"")
+    *numbers, stopped = (report | fields).values()
+    send(b"D", struct.pack(">iqqqqqq", *numbers) + stopped)
 
 def say(words):
     print(words, file=sys.stderr)
@@ -64,7 +66,7 @@ else:
 
 ORDER = Order(
     command=["python3", "/app/user_code.py"],
-    environment={"A": "b"},
+    settings=["A=b", "C="],
     payload=b"print('\xc3\xa9')",
     names=None,
     stdin=b"input",
@@ -143,9 +145,14 @@ def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None
     )
     container.wait_ready()
     report = run(container)
-    (_, header), payload, stdin = eval(bytes(report.stdout.head))
-    assert b'"command": ["python3", "/app/user_code.py"]' in header
-    assert (payload, stdin) == ((b"P", ORDER.payload), (b"I", b"input"))
+    assert eval(bytes(report.stdout.head)) == [
+        (b"R", struct.pack(">?dqq", True, 0.3, 1000, 10_000)),
+        (b"A", b"python3\0/app/user_code.py\0"),
+        (b"V", b"A=b\0C=\0"),
+        (b"N", b""),
+        (b"P", ORDER.payload),
+        (b"I", b"input"),
+    ]
     assert (report.wait_status, report.stopped, report.cpu_seconds, report.max_rss_kb) == (256, None, 0.25, 1000)
 
 
@@ -161,9 +168,10 @@ def test_output_is_called_back_in_order_after_the_start(start: Start) -> None:
 
 
 def test_the_tail_after_a_gap_is_kept_apart(start: Start) -> None:
-    script = (
-        "order(); send(b'S'); send(b'O', b'head'); send(b'o', b'tail'); send(b'e', b'end'); done(dropped_bytes=[7, 9])"
-    )
+    script = """
+order(); send(b'S'); send(b'O', b'head'); send(b'o', b'tail'); send(b'e', b'end')
+done(dropped_stdout=7, dropped_stderr=9)
+"""
     report = run(start(script))
     assert (bytes(report.stdout.head), report.stdout.tail, report.stdout.dropped_bytes) == (b"head", b"tail", 7)
     assert (bytes(report.stderr.head), report.stderr.tail, report.stderr.dropped_bytes) == (b"", b"end", 9)
@@ -195,21 +203,21 @@ def test_a_large_frame_arrives_whole(start: Start) -> None:
 def test_a_large_order_reaches_a_slow_reader(start: Start) -> None:
     order = Order(**{**vars(ORDER), "payload": b"x" * 5_000_000})
     report = run(
-        start("time.sleep(0.3); r, p, i = order(); send(b'S'); send(b'O', b'%d' % len(p[1])); done()"), order=order
+        start("time.sleep(0.3); size = len(order()[4][1]); send(b'S'); send(b'O', b'%d' % size); done()"), order=order
     )
     assert bytes(report.stdout.head) == b"5000000"
 
 
 def test_an_archive_found_damaged_inside_is_the_callers_fault(start: Start) -> None:
     with pytest.raises(InvalidArchive) as caught:
-        run(start("""order(); send(b'X', b'{"code": "corrupt_archive"}')"""))
+        run(start("""order(); send(b'X', b'corrupt_archive')"""))
     assert caught.value.code == "corrupt_archive"
 
 
 def test_a_caller_that_goes_away_stops_the_program(start: Start) -> None:
     log = Log()
     log.stop = True
-    report = run(start("order(); send(b'S'); done(stopped={b'K': 'cancelled'}[receive()[0]], wait_status=9)"), log)
+    report = run(start("order(); send(b'S'); done(stopped={b'K': b'cancelled'}[receive()[0]], wait_status=9)"), log)
     assert report.stopped == "cancelled"
 
 
@@ -279,7 +287,7 @@ def test_a_frame_cut_short_is_not_taken_for_a_whole_one(start: Start) -> None:
 
 def test_a_report_cut_short_is_no_report(start: Start) -> None:
     with pytest.raises(ContainerLost):
-        run(start("""order(); send(b'S'); os.write(1, struct.pack('>cI', b'D', 50) + b'{"wait_status": 0')"""))
+        run(start("""order(); send(b'S'); os.write(1, struct.pack('>cI', b'D', 50) + b'only 7')"""))
 
 
 @pytest.mark.parametrize("length", [MAX_FRAME_BYTES + 1, (1 << 32) - 1])
@@ -347,7 +355,7 @@ def test_a_waiting_container_whose_engine_is_frozen_is_given_up_soon(
     assert kills(tmp_path) == ["the-name"]
 
 
-@pytest.mark.parametrize("done", [b"", b"[]", b"{}", b"nonsense", b'{"dropped_bytes": 1}', b"\xff"])
+@pytest.mark.parametrize("done", [b"", b"nonsense", bytes(51), bytes(52) + b"\xff", bytes(52) + b"tired"])
 def test_a_report_that_is_none_loses_the_container(start: Start, done: bytes) -> None:
     with pytest.raises(ContainerLost):
         run(start(f"order(); send(b'S'); send(b'D', {done!r}); time.sleep(60)"))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 
 import pytest
 
-from sandbox.docker_command import SUPERVISOR_CAPABILITIES, EngineOptions, park_order, run_command
+from sandbox.docker_command import SUPERVISOR_CAPABILITIES, EngineOptions, park_words, run_command
 from sandbox.languages import LANGUAGES, NODE, PYTHON
 from sandbox.models import Limits
 
@@ -141,12 +140,10 @@ def test_the_client_is_the_one_that_is_set() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda language: language.name)
 def test_a_container_that_waits_is_told_what_to_start_after_the_image(language) -> None:  # type: ignore[no-untyped-def]
-    argv = command(park=park_order(language, 1260.0))
-    assert argv[-2] == OPTIONS.image
-    order = json.loads(argv[-1])
-    assert order["command"] == language.command(language.file_name)
-    assert order["environment"] == dict(language.environment)
-    assert order["wait_seconds"] == 1260
+    argv = command(park=park_words(language, 1260.0))
+    words = argv[argv.index(OPTIONS.image) + 1 :]
+    settings = [f"{name}={value}" for name, value in language.environment]
+    assert words == ["1260", *settings, *language.command(language.file_name)]
 
 
 def test_nothing_of_a_program_ever_is_on_the_command_line() -> None:
@@ -155,5 +152,5 @@ def test_nothing_of_a_program_ever_is_on_the_command_line() -> None:
 
 
 def test_python_and_node_wait_for_the_same_files_that_runs_name() -> None:
-    assert park_order(PYTHON, 1)["command"] == ["python3", "/app/user_code.py"]
-    assert park_order(NODE, 1)["command"] == ["node", "/app/user_code.js"]
+    assert park_words(PYTHON, 1)[-2:] == ["python3", "/app/user_code.py"]
+    assert park_words(NODE, 1)[-2:] == ["node", "/app/user_code.js"]
