@@ -53,7 +53,7 @@ class Effort:
     overload_seconds: float
 
 
-FULL = Effort(100, 10, 3, (1, 4, 16, 64), 2, 20, 1000, 20, 0.7, 60)
+FULL = Effort(100, 10, 3, (1, 4, 16, 64), 5, 20, 1000, 20, 0.7, 60)
 QUICK = Effort(2, 1, 0.2, (2,), 1, 1, 5, 1, 0.3, 1)
 
 
@@ -122,31 +122,26 @@ def _directly(executor: Executor, language: str, rest_seconds: float) -> Probe:
 
 
 def throughput(settings: Settings, effort: Effort) -> list[dict[str, Any]]:
-    """Closed loop, ours and plain in turn at the same concurrency; the median of the repeats by rate."""
+    """Closed loop, ours and plain in turn at the same concurrency; of the repeats, the pair with the median ratio."""
     options = engine.options_for(settings)
     rows = []
     with service(settings.docker) as ours:
+        ways: dict[str, Callable[[], Callable[[], Answer]]] = {
+            "ours": connection(ours, HELLO["python"], "python", "hello\n"),
+            "plain": lambda: lambda: Answer(200, plain_run(options, settings.limits, "python")),
+        }
         for concurrency in effort.concurrency:
             pairs = []
-            for _ in range(effort.repeats):
-                work = connection(ours, HELLO["python"], "python", "hello\n")
-                mine = closed_loop(work, concurrency, effort.ramp_seconds, effort.load_seconds)
-                time.sleep(effort.ramp_seconds)
-                plain = closed_loop(
-                    lambda: lambda: Answer(200, plain_run(options, settings.limits, "python")),
-                    concurrency,
-                    effort.ramp_seconds,
-                    effort.load_seconds,
-                )
-                pairs.append((mine, plain))
-                time.sleep(effort.ramp_seconds)
-            mine, plain = (_middle([pair[side] for pair in pairs]) for side in (0, 1))
-            rows.append({"concurrency": concurrency, "ours": asdict(mine), "plain": asdict(plain)})
+            for number in range(effort.repeats):
+                pair: dict[str, Load] = {}
+                for side in ("ours", "plain") if number % 2 == 0 else ("plain", "ours"):
+                    pair[side] = closed_loop(ways[side], concurrency, effort.ramp_seconds, effort.load_seconds)
+                    time.sleep(effort.ramp_seconds)
+                pairs.append(pair)
+            pairs.sort(key=lambda pair: pair["ours"].per_second / max(0.001, pair["plain"].per_second))
+            middle = pairs[(len(pairs) - 1) // 2]
+            rows.append({"concurrency": concurrency, **{side: asdict(load) for side, load in middle.items()}})
     return rows
-
-
-def _middle(loads: list[Load]) -> Load:
-    return sorted(loads, key=lambda load: load.per_second)[(len(loads) - 1) // 2]
 
 
 def overload(settings: Settings, effort: Effort) -> dict[str, Any]:

@@ -90,7 +90,8 @@ def test_a_memory_result_says_so_in_every_field(run: Run) -> None:
     result = run("import sys\nsys.stderr.write('told\\n')\nkeep = []\nwhile True: keep.append(bytes([1]) * 4096)")
     assert (result.exit_code, result.signal, result.status) == (137, "SIGKILL", Status.MEMORY)
     assert result.error == "told\nProcess killed (likely out of memory > 128m)."
-    assert result.memory_kb is not None and 90_000 < result.memory_kb < 132_000
+    # More than the limit: pages of the interpreter's files may be on another container's account, or on nobody's.
+    assert result.memory_kb is not None and 90_000 < result.memory_kb < (128 << 10) + 8_000
 
 
 def test_there_is_no_swap_to_escape_to(run: Run) -> None:
