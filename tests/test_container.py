@@ -156,6 +156,17 @@ def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None
     assert (report.wait_status, report.stopped, report.cpu_seconds, report.max_rss_kb) == (256, None, 0.25, 1000)
 
 
+@pytest.mark.parametrize("given", [None, "50"])
+def test_the_client_collects_its_garbage_rarely_unless_told(
+    start: Start, monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    monkeypatch.delenv("GOGC", raising=False)
+    if given:
+        monkeypatch.setenv("GOGC", given)
+    report = run(start("order(); send(b'S'); send(b'O', os.environ['GOGC'].encode()); done()"))
+    assert bytes(report.stdout.head) == (given or "400").encode()
+
+
 def test_a_cold_container_need_not_be_waited_for(start: Start) -> None:
     assert run(start("send(b'Y'); order(); send(b'S'); done()")).wait_status == 0
 

@@ -50,7 +50,7 @@ ORDER = struct.Struct(">?dqq")  # may be parked, seconds, output bytes, bytes of
 REPORT = struct.Struct(">iqqqqqq")  # wait status, OOM kills (-1: unknown), wall us, CPU us, RSS kB, dropped bytes
 READ_BYTES = 65536
 OUTPUT_PIPE_BYTES = 1 << 18
-GATHER_SECONDS = 0.01  # how long a piece of output may wait for more, to travel with it
+GATHER_SECONDS = 0.01  # how long news of a program may wait for more, to travel together
 PR_CAPBSET_DROP = 24  # prctl(2)
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")  # cgroup v2, v1
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": APP, "LANG": "C.UTF-8"}
@@ -218,7 +218,7 @@ class Parked:
             except OSError as problem:  # ENXIO: nobody has opened it for reading yet, fifo(7)
                 if problem.errno != errno.ENXIO:
                     raise
-            time.sleep(0.001)
+            time.sleep(0.004)
         return None
 
     def fits(self, order: Order) -> bool:
@@ -274,9 +274,9 @@ def unpack(data: bytes, names: list[str]) -> None:
 
 
 class Outbox:
-    """Output on its way to the host, in the order it was written.
+    """News of a program on its way to the host, in order: that it was released, its output, its end.
 
-    Four processes handle each frame after us. A program that prints line by line would wait for them.
+    Four processes handle each piece after us. A program that prints line by line would wait for them.
     """
 
     def __init__(self) -> None:
@@ -285,7 +285,7 @@ class Outbox:
         self.payload = bytearray()  # of the last frame, which can still grow
         self.due: float | None = None
 
-    def put(self, kind: bytes, payload: bytes | bytearray) -> None:
+    def put(self, kind: bytes, payload: bytes | bytearray = b"") -> None:
         if kind != self.kind:
             self._close_frame()
             self.kind = kind
@@ -302,9 +302,10 @@ class Outbox:
         self.due = None
 
     def _close_frame(self) -> None:
-        if self.payload:
+        if self.kind:
             self.frames += FRAME.pack(self.kind, len(self.payload)) + self.payload
             self.payload.clear()
+            self.kind = b""
 
 
 class Capture:
@@ -373,6 +374,7 @@ class Run:
         self.program = program
         self.feeds = {feed.descriptor: feed for feed in feeds if not feed.push()}
         self.outbox = Outbox()
+        self.outbox.put(b"S")
         self.captures = {
             descriptor: Capture(descriptor, kind, order.output_bytes, self.outbox)
             for descriptor, kind in ((program.stdout, b"O"), (program.stderr, b"E"))
@@ -504,7 +506,6 @@ def execute(parked: Parked | None, wakeup: int, oom_counter: OomCounter) -> None
     order = Order()
     program, feeds = prepare(order, parked)
     order.payload = b""
-    send(b"S")
     started = time.monotonic()
     cpu_before = program.cpu_seconds() if program else 0.0
     if program is None:
