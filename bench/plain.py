@@ -24,6 +24,9 @@ from sandbox.models import Limits
 
 HELLO = {"python": "print('hello')", "node": "console.log('hello')"}
 
+ENGINE_HANGS_SECONDS = 120
+"""Docker 20.10 can lock itself up under dozens of containers that start and end at once: docs/operations.md."""
+
 INLINE = {"python": "-c", "node": "-e"}
 """How an interpreter takes its program on the command line."""
 
@@ -168,7 +171,8 @@ def plain_run(options: EngineOptions, limits: Limits, language: str) -> float:
     """Milliseconds for one program in a container of its own, the usual way."""
 
     def run() -> None:
-        done = subprocess.run(plain_command(options, limits, language), capture_output=True, text=True, check=False)
+        argv = plain_command(options, limits, language)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=ENGINE_HANGS_SECONDS)
         assert done.stdout == "hello\n", done.stderr
 
     return clocked(run)

@@ -53,7 +53,7 @@ class Effort:
     overload_seconds: float
 
 
-FULL = Effort(100, 10, 3, (1, 4, 16, 64), 5, 20, 1000, 20, 0.7, 60)
+FULL = Effort(100, 10, 3, (1, 4, 16, 64), 3, 20, 1000, 20, 0.7, 60)
 QUICK = Effort(2, 1, 0.2, (2,), 1, 1, 5, 1, 0.3, 1)
 
 

@@ -45,7 +45,7 @@ LOST = "The container ended before its program did, by an outside hand or for la
 
 
 class NotStarted(Exception):
-    """The container was gone before the program was released, so the run may be tried in another."""
+    """The container was gone before it said that the program was released; the run may be tried in another."""
 
     def __init__(self, reason: EngineError) -> None:
         super().__init__(reason.message)
@@ -123,7 +123,8 @@ class Container:
         report says `cancelled`.
 
         :raises InvalidArchive: when the archive's contents turn out to be damaged.
-        :raises NotStarted: when the container was gone before the program was released; nothing has run.
+        :raises NotStarted: when the container was gone before it said that the program was released: at most the
+            first 10 ms have run, and nobody has seen anything of them.
         :raises ContainerLost: when it vanished later.
         """
         deadline = time.monotonic() + (RELEASE_SECONDS if self._is_ready else START_SECONDS)

@@ -57,6 +57,14 @@ def test_an_offered_rate_does_not_wait_for_answers() -> None:
     assert load.accepted.count == 20
 
 
+def test_a_client_that_fails_ends_the_measurement() -> None:
+    def ask() -> measure.Answer:
+        raise TimeoutError("the engine hangs")
+
+    with pytest.raises(TimeoutError):
+        measure.closed_loop(lambda: ask, concurrency=3, ramp_seconds=0, seconds=0.1)
+
+
 @pytest.mark.parametrize(("measured", "at_least", "met"), [(1.0, False, True), (1.1, False, False), (1.1, True, True)])
 def test_a_target_is_met_on_its_side_of_the_bound(measured: float, at_least: bool, met: bool) -> None:
     target = report.Target("what", measured, 1.0, at_least=at_least)

@@ -271,6 +271,16 @@ def test_the_image_holds_what_runs_need_and_nothing_to_climb_on(real_engine: Non
     assert set(seen[7:]) == guest | {"supervisor.pyc"}
 
 
+def test_the_supervisor_imports_little(real_engine: None, settings: Settings) -> None:
+    """Each of the heavy modules would cost every start of a container several milliseconds of CPU."""
+    script = "python3 -I -S -X importtime /sandbox/supervisor.pyc 2>&1 >/dev/null </dev/null"
+    name = engine.image_for(settings)
+    lines = docker("run", "--rm", "--network", "none", "--entrypoint", "sh", name, "-c", script).splitlines()
+    imported = {line.split("|")[-1].strip() for line in lines if line.startswith("import time:")}
+    assert {"os", "ctypes", "select"} <= imported
+    assert not imported & {"collections", "contextlib", "enum", "json", "re", "signal", "site", "subprocess"}
+
+
 def test_an_extended_image_runs_programs_with_what_it_adds(
     real_engine: None, settings: Settings, tmp_path: Path
 ) -> None:
