@@ -11,20 +11,33 @@ function show(state, words, why = "") {
   element.title = why;
 }
 
-export async function look() {
-  if (!navigator.onLine) return show("down", "Offline", "This device has no connection.");
+/** @returns {Promise<Parameters<typeof show>>} */
+async function ask() {
+  if (!navigator.onLine) return ["down", "Offline", "This device has no connection."];
   try {
     const response = await fetch("/readyz", { cache: "no-store" });
-    if (response.ok) return show("ready", "Ready");
+    if (response.ok) return ["ready", "Ready"];
     const body = await response.json().catch(() => ({}));
-    show("down", "Engine down", String(body.error ?? ""));
+    return ["down", "Engine down", String(body.error ?? "")];
   } catch {
-    show("down", "No connection", "The server does not answer.");
+    return ["down", "No connection", "The server does not answer."];
   }
 }
 
+/** How often anybody has asked or has known better: an answer to an older question is not shown. */
+let asked = 0;
+
+export async function look() {
+  const mine = ++asked;
+  const answer = await ask();
+  if (mine === asked) show(...answer);
+}
+
 /** A run has left a result, so the engine works. */
-export const isFine = () => show("ready", "Ready");
+export function isFine() {
+  asked += 1;
+  show("ready", "Ready");
+}
 
 export function install() {
   look();

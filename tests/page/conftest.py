@@ -46,6 +46,7 @@ def guard(context: BrowserContext, server_url: str) -> Iterator[Guard]:
     watching = Guard(context, server_url)
     yield watching
     watching.leave()
+    context.set_offline(False)
     for opened in context.pages:
         opened.close()
     assert watching.problems == []

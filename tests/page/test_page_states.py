@@ -87,6 +87,19 @@ def test_without_a_connection_the_code_is_kept_and_the_page_says_so(page: Page, 
     expect(page.locator("#output")).to_have_text("kept\n")
 
 
+def test_an_answer_from_before_does_not_hide_that_the_connection_is_gone(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/readyz", lambda route: held.append(route))
+    with page.expect_request("**/readyz"):
+        page.evaluate("dispatchEvent(new Event('online'))")
+    page.context.set_offline(True)
+    expect(page.locator("#service")).to_have_text("Offline")
+    with page.expect_response("**/readyz"):
+        held[0].fulfill(json={"status": "ready"})
+    page.wait_for_timeout(200)
+    expect(page.locator("#service")).to_have_text("Offline")
+
+
 def test_a_server_that_has_gone_is_named(page: Page, guard: Guard) -> None:
     guard.refusals.add("/run")
     page.route("**/run", lambda route: route.abort())
