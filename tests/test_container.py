@@ -17,7 +17,7 @@ import pytest
 
 from sandbox import container as container_module
 from sandbox.complaints import explain
-from sandbox.container import Container, NotStarted
+from sandbox.container import CLIENT_ENVIRONMENT, Container, NotStarted
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
 from sandbox.models import Stream
 from sandbox.protocol import MAX_FRAME_BYTES, Order, Report
@@ -156,15 +156,16 @@ def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None
     assert (report.wait_status, report.stopped, report.cpu_seconds, report.max_rss_kb) == (256, None, 0.25, 1000)
 
 
+@pytest.mark.parametrize("name", CLIENT_ENVIRONMENT)
 @pytest.mark.parametrize("given", [None, "50"])
-def test_the_client_collects_its_garbage_rarely_unless_told(
-    start: Start, monkeypatch: pytest.MonkeyPatch, given: str | None
+def test_the_client_is_told_to_be_frugal_unless_told_otherwise(
+    start: Start, monkeypatch: pytest.MonkeyPatch, name: str, given: str | None
 ) -> None:
-    monkeypatch.delenv("GOGC", raising=False)
+    monkeypatch.delenv(name, raising=False)
     if given:
-        monkeypatch.setenv("GOGC", given)
-    report = run(start("order(); send(b'S'); send(b'O', os.environ['GOGC'].encode()); done()"))
-    assert bytes(report.stdout.head) == (given or "400").encode()
+        monkeypatch.setenv(name, given)
+    report = run(start(f"order(); send(b'S'); send(b'O', os.environ['{name}'].encode()); done()"))
+    assert bytes(report.stdout.head) == (given or CLIENT_ENVIRONMENT[name]).encode()
 
 
 def test_a_cold_container_need_not_be_waited_for(start: Start) -> None:
