@@ -266,6 +266,8 @@ class Executor:
         :raises EngineError: with a sentence that says what is missing.
         """
         engine.check(self.settings)
+        if problem := self._pool.problem():
+            raise problem
 
     def wait_warm(self, timeout_seconds: float) -> bool:
         """Whether the pool was full within the time."""

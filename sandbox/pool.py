@@ -28,7 +28,7 @@ HEAD_START_SECONDS = 0.03
 IMAGE_CHECK_SECONDS = 15.0
 """How often the engine is asked whether the image is still the same."""
 
-MAX_BACKOFF_SECONDS = 15.0
+MAX_BACKOFF_SECONDS = 5.0
 """How long the thread rests, at most, after the engine failed to start a container."""
 
 
@@ -63,6 +63,7 @@ class Pool:
         self._closed = False
         self._current_image = ""
         self._image_checked_at = -IMAGE_CHECK_SECONDS
+        self._problem: SandboxError | None = None
         self._thread = threading.Thread(target=self._keep_full, name="pool", daemon=True)
 
     def open(self) -> None:
@@ -86,6 +87,14 @@ class Pool:
         """How many wait now, by language."""
         with self._changed:
             return {language: len(waiting) for language, waiting in self._waiting.items()}
+
+    def problem(self) -> SandboxError | None:
+        """Why nothing waits: how the last attempt to start a container failed. None when something does wait.
+
+        An engine that has locked itself up still says that it is there; only this shows that it starts nothing.
+        """
+        with self._changed:
+            return None if any(self._waiting.values()) else self._problem
 
     def wait_full(self, timeout_seconds: float) -> bool:
         """Whether the pool was full within the time."""
@@ -143,8 +152,10 @@ class Pool:
         try:
             self._add(language)
         except SandboxError as problem:
+            self._problem = problem
             log.warning("cannot refill the pool: %s", problem)
             return False
+        self._problem = None
         return True
 
     def _missing(self) -> str | None:

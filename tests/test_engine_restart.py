@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from sandbox import engine
+from executor import Executor
+from sandbox import container, engine
+from sandbox.errors import EngineError
 from sandbox.settings import load
 from tests.conftest import Server, containers, docker, eventually, serve
 
@@ -66,6 +68,15 @@ class OwnEngine:
         self._dockerd.send_signal(how)
         self._dockerd.wait(START_SECONDS)
         self._dockerd = None
+
+    @contextlib.contextmanager
+    def locked_up(self) -> Iterator[None]:
+        """`dockerd` answers, and every start and removal of a container hangs, as in a deadlock of its own."""
+        self._containerd.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._containerd.send_signal(signal.SIGCONT)
 
     def answers(self) -> bool:
         assert self._dockerd
@@ -226,6 +237,28 @@ def test_a_run_whose_engine_dies_is_answered(own_engine: OwnEngine, tmp_path: Pa
             own_engine.start()
         assert eventually(lambda: containers(tmp_path) == [], 30)
         assert post(server).json()["output"] == "hello\n"
+
+
+def test_an_engine_that_answers_and_starts_nothing_is_not_ready(
+    own_engine: OwnEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "START_SECONDS", 2.0)
+    monkeypatch.setattr(container, "KILL_SECONDS", 2.0)
+
+    def ready() -> bool:
+        try:
+            executor.check_ready()
+        except EngineError:
+            return False
+        return True
+
+    with contextlib.ExitStack() as stack:
+        with own_engine.locked_up():
+            executor = stack.enter_context(Executor(load(data_dir=tmp_path, pool_python=1, pool_node=0)))
+            assert eventually(lambda: not ready(), 20)
+            engine.check(executor.settings)
+        assert eventually(ready, START_SECONDS)
+        assert executor.wait_warm(1)
 
 
 # --- The server goes --------------------------------------------------------------------------------------

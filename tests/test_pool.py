@@ -199,10 +199,23 @@ def test_a_failing_engine_is_asked_less_and_less(fake: FakeEngine, caplog: pytes
         assert eventually(lambda: fake.attempts == 2, 5)
         time.sleep(0.5)
     assert fake.attempts == 2
+    assert failing.problem() is fake.problem
     fake.problem = None
     assert failing.wait_full(10)
+    assert failing.problem() is None
     failing.close()
     assert fake.living() == []
+
+
+def test_while_something_waits_a_failing_engine_is_no_problem(fake: FakeEngine, filled: Pool) -> None:
+    fake.problem = EngineUnavailable("away")
+    taken = [filled.take(PYTHON)]
+    assert eventually(lambda: fake.attempts == 4)
+    assert filled.problem() is None
+    taken += [filled.take(PYTHON), filled.take(NODE)]
+    assert eventually(lambda: filled.problem() is fake.problem)
+    for container in taken:
+        fake.retire(container)  # type: ignore[arg-type]
 
 
 def test_a_surprise_does_not_end_the_refilling(fake: FakeEngine, caplog: pytest.LogCaptureFixture) -> None:
