@@ -13,12 +13,12 @@ from flask import Flask, Response, render_template, request
 
 from executor import Executor, new_run_id
 from sandbox import engine, languages
-from sandbox.errors import EngineError
+from sandbox.errors import EngineError, NotFound
 from sandbox.history import History
 from sandbox.models import RunRequest
 from sandbox.settings import Settings, SettingsError, load
 from web import errors, guards, limits, logs, openapi, requests, server, streaming
-from web.errors import NotFound, json_response
+from web.errors import json_response
 
 
 def create_app(
@@ -101,15 +101,14 @@ def _add_history_routes(app: Flask, history: History) -> None:
     @app.get("/history")
     def list_history() -> Response:
         query = requests.read_history_query(request.args)
-        rows = history.page(
-            limit=query.limit + 1,
+        runs, following = history.page(
+            limit=query.limit,
             before=query.before,
             text=query.q,
             language=languages.resolve(query.language).name if query.language else "",
             status=query.status.value if query.status else "",
         )
-        page = rows[: query.limit]
-        return json_response({"runs": page, "next": page[-1]["id"] if len(rows) > len(page) else None})
+        return json_response({"runs": runs, "next": following})
 
     @app.get("/history/<run_id>")
     def show_run(run_id: str) -> Response:

@@ -6,6 +6,7 @@ A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunRe
     SandboxError
     ├── InvalidRequest            the caller asked for something that cannot be run
     │   └── InvalidArchive        the uploaded archive is not one we accept
+    ├── NotFound                  there is no such run
     ├── Busy                      every place is taken; come back later
     ├── Cancelled                 the caller went away or cancelled before the program started
     └── EngineError               no container could be had, or it was lost
@@ -41,6 +42,12 @@ class InvalidArchive(InvalidRequest):
     """The archive is damaged, hostile, or over a budget; `code` says which."""
 
     code = "invalid_archive"
+
+
+class NotFound(SandboxError):
+    """There is no such run."""
+
+    code = "not_found"
 
 
 class Busy(SandboxError):

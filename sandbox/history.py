@@ -8,6 +8,7 @@ what it and its wait in the queue took.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from sandbox.errors import SandboxError
+from sandbox.errors import NotFound, SandboxError
 from sandbox.models import RunRequest, RunResult
 
 SHORT_CHARACTERS = 2000
@@ -52,6 +53,10 @@ RETENTION_SLACK = 50
 
 BUSY_SECONDS = 2
 """How long a write waits for another process that writes to the same SQLite file."""
+
+CURSOR_PREFIX = "row-"
+CURSOR = re.compile(CURSOR_PREFIX + "([0-9]{1,18})")
+"""Where a page of a listing ended: no run's id, and good also when that run has been deleted."""
 
 SCHEMA_VERSION = 1
 """Raise it with every change to the tables, and say in `_prepare_schema` what becomes of older ones."""
@@ -156,29 +161,34 @@ class History:
         self,
         *,
         limit: int = 50,
-        before: str | None = None,
+        before: str = "",
         text: str = "",
         language: str = "",
         status: str = "",
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], str | None]:
         """Runs, newest first, with long fields cut to their first 2000 characters and named in `shortened`.
 
-        `before` is the id of a run: only older ones are listed, none when there is no such run. `text` is
-        looked for in code, output, error, entry and archive name, in any case (SQLite: of ASCII letters).
+        With them comes what to give as `before` for the older ones, None when there are none. That holds also when
+        runs are deleted meanwhile. `before` may be the id of a run, too. `text` is looked for in code, output,
+        error, entry and archive name, in any case (SQLite: of ASCII letters).
 
         :raises HistoryError: when the store cannot be read.
+        :raises NotFound: when `before` is neither, or the run of that id is not there.
         """
         conditions = list(_conditions(text, language, status))
-        if before is not None:
-            conditions.append(RUNS.c.seq < select(RUNS.c.seq).where(RUNS.c.id == before).scalar_subquery())
         columns: list[ColumnElement[Any]] = [column for column in RUNS.c if column.name not in LONG_FIELDS]
         # One character more than is shown tells whether there is more; length() would read the field again.
         columns += [func.substr(RUNS.c[name], 1, SHORT_CHARACTERS + 1).label(name) for name in LONG_FIELDS]
         # A negative LIMIT means none at all to SQLite.
-        rows = max(0, min(limit, self._limit))
-        query = select(*columns).where(*conditions).order_by(RUNS.c.seq.desc()).limit(rows)
+        wanted = max(0, min(limit, self._limit))
         with _translated(), self._connected().connect() as connection:
-            return [_shortened(_to_json(row)) for row in connection.execute(query).mappings()]
+            if before:
+                conditions.append(RUNS.c.seq < _position(connection, before))
+            query = select(*columns).where(*conditions).order_by(RUNS.c.seq.desc()).limit(wanted + 1)
+            rows = connection.execute(query).mappings().all()
+        shown = rows[:wanted]
+        following = f"{CURSOR_PREFIX}{shown[-1]['seq']}" if shown and len(rows) > wanted else None
+        return [_shortened(_to_json(row)) for row in shown], following
 
     def get(self, run_id: str) -> dict[str, Any] | None:
         """One run, whole; None when it is not there.
@@ -260,6 +270,16 @@ def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
     # What was deleted shall not stay readable in the file.
     cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()
+
+
+def _position(connection: Connection, before: str) -> int:
+    """The number of the row that a cursor or a run's id names."""
+    if match := CURSOR.fullmatch(before):
+        return int(match[1])
+    position = connection.execute(select(RUNS.c.seq).where(RUNS.c.id == before)).scalar()
+    if position is None:
+        raise NotFound("before: no run of that id is in the history.")
+    return int(position)
 
 
 def _conditions(text: str, language: str, status: str) -> Iterator[ColumnElement[bool]]:

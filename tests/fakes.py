@@ -134,12 +134,12 @@ class FakeHistory:
     def add(self, request: RunRequest, result: RunResult) -> None:
         self._fail()
 
-    def page(self, **asked: Any) -> list[dict[str, Any]]:
+    def page(self, **asked: Any) -> tuple[list[dict[str, Any]], str | None]:
         self._fail()
         self.asked = asked
-        ids = [item["id"] for item in self.rows]
-        start = ids.index(asked["before"]) + 1 if asked["before"] in ids else 0
-        return self.rows[start : start + asked["limit"]]
+        start = int(asked["before"].removeprefix("after ")) if asked["before"].startswith("after ") else 0
+        end = start + asked["limit"]
+        return self.rows[start:end], f"after {end}" if end < len(self.rows) else None
 
     def get(self, run_id: str) -> dict[str, Any] | None:
         self._fail()

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import history as history_module
+from sandbox.errors import NotFound
 from sandbox.history import RUNS, SHORT_CHARACTERS, History, HistoryError
 from sandbox.models import Archive, RunRequest, RunResult, Status
 
@@ -48,7 +49,13 @@ def change(folder: Path, statement: str) -> None:
 
 
 def ids(history: History, **filters: object) -> list[str]:
-    return [row["id"] for row in history.page(**filters)]  # type: ignore[arg-type]
+    return page(history, **filters)[0]
+
+
+def page(history: History, **filters: object) -> tuple[list[str], str | None]:
+    """The ids of a page, and where the next one begins."""
+    rows, following = history.page(**filters)  # type: ignore[arg-type]
+    return [row["id"] for row in rows], following
 
 
 def fill(history: History, count: int, **fields: object) -> None:
@@ -132,17 +139,34 @@ def test_the_newest_run_comes_first(history: History) -> None:
 def test_pages_follow_each_other_without_gap_or_overlap(history: History) -> None:
     fill(history, 25)
     seen: list[str] = []
-    before = None
-    while page := ids(history, limit=10, before=before):
-        seen += page
-        before = page[-1]
+    before: str | None = ""
+    while before is not None:
+        shown, before = page(history, limit=10, before=before)
+        seen += shown
         history.add(RunRequest("python", "new"), result(f"new{len(seen)}"))
     assert seen == [f"{number:04d}" for number in reversed(range(25))]
 
 
-def test_nothing_comes_before_an_unknown_run(history: History) -> None:
+def test_a_page_that_ends_with_the_last_run_is_the_last(history: History) -> None:
+    fill(history, 4)
+    assert page(history, limit=2, before="0002") == (["0001", "0000"], None)
+    assert page(history, limit=1, before="0001") == (["0000"], None)
+
+
+def test_the_next_page_is_found_when_all_of_this_one_has_been_deleted(history: History) -> None:
+    fill(history, 5)
+    shown, following = page(history, limit=2)
+    for run_id in shown:
+        history.delete(run_id)
+    assert following is not None
+    assert ids(history, before=following) == ["0002", "0001", "0000"]
+
+
+@pytest.mark.parametrize("before", ["unknown", "row-", "row--1", "row-1x", "row-" + "9" * 19, "row-1\n"])
+def test_what_no_page_can_begin_at_is_refused(history: History, before: str) -> None:
     fill(history, 3)
-    assert ids(history, before="unknown") == []
+    with pytest.raises(NotFound, match="before"):
+        ids(history, before=before)
 
 
 @pytest.mark.parametrize("limit", [0, -1])
@@ -154,7 +178,7 @@ def test_no_rows_are_listed_when_none_are_asked_for(history: History, limit: int
 @pytest.mark.parametrize(("length", "shortened"), [(1999, []), (2000, []), (2001, ["output"])])
 def test_a_listing_cuts_long_fields_and_says_so(history: History, length: int, shortened: list[str]) -> None:
     history.add(RunRequest("python", "x"), result("a", output="é" * length))
-    (row,) = history.page()
+    (row,) = history.page()[0]
     assert (len(row["output"]), row["shortened"]) == (min(length, SHORT_CHARACTERS), shortened)
     whole = history.get("a")
     assert whole is not None

@@ -13,19 +13,13 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
-from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, SandboxError
+from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, NotFound, SandboxError
 from sandbox.history import HistoryError
 
 log = logging.getLogger(__name__)
 
 ENGINE_RETRY_SECONDS = 5
 """What `Retry-After` says while the engine cannot run programs: it is looked at again by then."""
-
-
-class NotFound(SandboxError):
-    """There is no such run."""
-
-    code = "not_found"
 
 
 class ForeignOrigin(SandboxError):

@@ -120,7 +120,9 @@ def _history_paths() -> Json:
     return {
         "/history": {
             "get": {
-                **_operation("listHistory", "Past runs, newest first; long fields shortened.", _answer(listing), "503"),
+                **_operation(
+                    "listHistory", "Past runs, newest first; long fields shortened.", _answer(listing), "404 503"
+                ),
                 "parameters": _history_parameters(),
             },
             "delete": _operation("clearHistory", "Forget all past runs.", deleted, "503"),

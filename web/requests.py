@@ -237,7 +237,7 @@ class HistoryQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(HISTORY_DEFAULT_ROWS, ge=1, le=HISTORY_MAX_ROWS)
-    before: str | None = Field(None, max_length=RUN_ID_CHARACTERS)
+    before: str = Field("", max_length=RUN_ID_CHARACTERS)
     q: str = Field("", max_length=HISTORY_QUERY_CHARACTERS)
     language: str = ""
     status: Status | None = None

@@ -42,6 +42,8 @@ function remove(task) {
 
 function renumber() {
   tasks.forEach(({ element }, index) => {
+    const number = element.querySelector(".number");
+    if (number) number.textContent = `${index + 1}.`;
     for (const label of element.querySelectorAll("[data-label]")) {
       label.setAttribute("aria-label", `${label.getAttribute("data-label")} ${index + 1}`);
     }
@@ -68,7 +70,8 @@ function makeTask(program, snippet) {
   const output = make("pre", { class: "console", tabindex: "0", role: "region", "data-label": "Output of task" });
   const pane = new Pane(output, true);
   const drop = make("button", { type: "button", class: "quiet", "data-label": "Remove task", onclick: () => remove(task) }, "Remove");
-  const head = make("div", { class: "head" }, language, drop);
+  const number = make("span", { class: "number" });
+  const head = make("div", { class: "head" }, number, language, drop);
   const element = make("li", { class: "task" }, head, code, given, make("div", { class: "verdict" }, badge, meta), output);
   /** @type {Task} */
   const task = {
@@ -125,6 +128,8 @@ function fail(problem, asked) {
     badge.dataset.state = "idle";
   }
   const failure = problem instanceof api.Failure ? problem : new api.Failure(String(/** @type {Error} */ (problem).message), "refused");
+  // The server counts from 0, as programs do.
+  failure.message = failure.message.replace(/^tasks\[(\d+)\]/, (_, index) => `Task ${Number(index) + 1}`);
   status.notice(failure, failure.retryAfter || failure.code === "offline" ? run : null, "batch-notice");
 }
 

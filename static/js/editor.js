@@ -51,14 +51,21 @@ export const onChange = (listener) => listeners.push(listener);
 
 /** Put `text` in place of everything; undo brings back what was there. @param {string} text */
 export function replace(text) {
-  if (text !== editor.value) insertText(editor, text, 0, editor.value.length, 0, 0);
+  const isShown = editor.textarea.getClientRects().length > 0;
+  if (!isShown) put({ value: text }); // a browser types into nothing that is hidden
+  else if (text !== editor.value) insertText(editor, text, 0, editor.value.length, 0, 0);
   editor.container.scrollTo(0, 0);
 }
 
 /** @param {string} language @param {string} text the draft of that language: no step that undo could take back */
 export function show(language, text) {
   const { grammar, tabSize } = MODES[language] ?? { grammar: "text", tabSize: 4 };
-  editor.setOptions({ language: grammar, tabSize, value: text });
+  put({ language: grammar, tabSize, value: text });
+}
+
+/** @param {Parameters<typeof editor.setOptions>[0]} options */
+function put(options) {
+  editor.setOptions(options);
   countCharacters();
 }
 

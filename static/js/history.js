@@ -8,6 +8,7 @@ import { ago, duration, verdict } from "./result.js";
 
 const PAGE_ROWS = 30;
 const NEAR_END_PIXELS = 160;
+const AGE_MILLISECONDS = 30_000;
 
 const list = byId("history-list");
 const scroller = byId("history-scroll");
@@ -68,13 +69,14 @@ function loadMore() {
 function item(past) {
   const { words, tone } = verdict(past);
   const what = past.kind === "zip" ? `${past.archive} (${past.entry})` : firstLine(past.code);
-  const when = `${languageOf(past.language).title} · ${duration(past.duration_ms)} · ${ago(past.timestamp)}`;
+  const measured = `${languageOf(past.language).title} · ${duration(past.duration_ms)} · `;
+  const when = make("time", { datetime: past.timestamp }, ago(past.timestamp));
   const open = make(
     "button",
     { type: "button", class: "open", onclick: () => fetchThen(past.id, on.open) },
     make("span", { class: "how", "data-state": tone }, words),
     make("span", { class: "what" }, what),
-    make("span", { class: "when", title: past.timestamp }, when),
+    make("span", { class: "when", title: past.timestamp }, measured, when),
   );
   const also = make("div", { class: "also" });
   if (past.kind === "code") {
@@ -112,6 +114,7 @@ async function remove(id, element) {
     toast("Deleted.");
     (neighbour?.querySelector("button") ?? scroller).focus();
     if (!list.childElementCount) say(emptySentence());
+    loadMore();
   } catch (problem) {
     toast(/** @type {Error} */ (problem).message);
   }
@@ -127,6 +130,11 @@ async function removeAll() {
   load(null);
 }
 
+/** The times grow older while the page stays open. */
+function age() {
+  for (const time of list.querySelectorAll("time")) time.textContent = ago(time.dateTime);
+}
+
 /** @param {typeof on} handlers */
 export function install(handlers) {
   on = handlers;
@@ -134,6 +142,7 @@ export function install(handlers) {
   language.addEventListener("change", () => load(null));
   status.addEventListener("change", () => load(null));
   scroller.addEventListener("scroll", loadMore, { passive: true });
+  setInterval(age, AGE_MILLISECONDS);
   const dialog = /** @type {HTMLDialogElement} */ (byId("confirm-dialog"));
   byId("history-clear").addEventListener("click", () => {
     dialog.returnValue = "";

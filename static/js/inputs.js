@@ -26,10 +26,16 @@ export function checked(line, text) {
 }
 
 /** @param {string[]} words @param {string} text */
-export function fill(words, text) {
-  args.value = join(words);
+export const fill = (words, text) => put({ line: join(words), text });
+
+/** As typed, sound or not: for `put`. */
+export const typed = () => ({ line: args.value, text: stdin.value });
+
+/** @param {{line: string, text: string}} typed */
+export function put({ line, text }) {
+  args.value = line;
   stdin.value = text;
-  if (words.length || text) details.open = true;
+  if (line || text) details.open = true;
   summarise();
 }
 

@@ -18,15 +18,8 @@ import * as tabs from "./tabs.js";
 import * as theme from "./theme.js";
 import * as zip from "./zip.js";
 
-/** @returns {run.Order | null} */
-function order() {
-  try {
-    return tabs.mode() === "zip" ? zipOrder() : codeOrder();
-  } catch (problem) {
-    run.refuse(/** @type {Error} */ (problem).message);
-    return null;
-  }
-}
+/** @returns {Promise<run.Order>} what Run runs now @throws {Error} a sentence, when it cannot be run */
+const order = async () => (tabs.mode() === "zip" ? zipOrder() : codeOrder());
 
 /** @returns {run.Order} */
 function codeOrder() {
@@ -40,9 +33,9 @@ function codeOrder() {
   return { path: "/run", options: api.post(program.current()), marksLines: true };
 }
 
-/** @returns {run.Order} */
-function zipOrder() {
-  const body = zip.form(program.language(), inputs.read());
+/** @returns {Promise<run.Order>} */
+async function zipOrder() {
+  const body = await zip.form(program.language(), inputs.read());
   return { path: "/run-zip", options: { method: "POST", body }, marksLines: false };
 }
 
@@ -101,7 +94,7 @@ run.install({
     else service.look();
   },
 });
-share.install({ tabs, zip });
+share.install();
 service.install();
 run.recall();
 document.body.dataset.ready = "true";

@@ -76,6 +76,13 @@ export function end() {
   if (texts.stderr && length <= LINKED_CHARACTERS) pane.link();
 }
 
+/** Show the first place in the program that the errors name: where Node.js says what went wrong. */
+export function showFirstPlace() {
+  if (isCombined) panes.both.showFirstPlace();
+  else panes.stderr.showFirstPlace();
+}
+
+
 const all = () => (isCombined ? written.map(({ text }) => text).join("") : texts.stdout + texts.stderr);
 export const errorText = () => texts.stderr;
 

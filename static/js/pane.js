@@ -102,6 +102,12 @@ export class Pane {
     this.#frame = 0;
   }
 
+  /** The first place that `link` has found, at the top of the panel. */
+  showFirstPlace() {
+    const place = this.root.querySelector("button.line");
+    if (place instanceof HTMLElement) this.root.scrollTop = place.offsetTop - this.root.offsetTop;
+  }
+
   /** The beginning of a text that is all there. */
   showTop() {
     this.settle();

@@ -37,14 +37,27 @@ export function choose(name) {
  * @param {string} sentence what has happened
  */
 export function load(program, sentence) {
+  const from = shown;
   choose(program.language);
-  const before = editor.code();
-  const changes = before !== program.code && before.trim() !== "";
+  const undo = undoing(from);
+  const [code, { line, text }] = [editor.code(), inputs.typed()];
   editor.replace(program.code);
   inputs.fill(program.args, program.stdin);
-  const name = shown;
-  const undo = { label: "Undo", act: () => (choose(name), editor.replace(before)) };
-  toast(sentence, changes ? undo : undefined);
+  const now = inputs.typed();
+  const isLost = code !== program.code && code.trim() !== "";
+  toast(sentence, isLost || (line && line !== now.line) || (text && text !== now.text) ? undo : undefined);
+}
+
+/** The button that brings back the draft as it is now, and what it is given. @param {string} from the language to show then */
+function undoing(from) {
+  const [name, code, typed] = [shown, editor.code(), inputs.typed()];
+  const act = () => {
+    choose(name);
+    editor.replace(code);
+    inputs.put(typed);
+    choose(from);
+  };
+  return { label: "Undo", act };
 }
 
 export function install() {
@@ -53,11 +66,11 @@ export function install() {
   addEventListener("pagehide", save);
   select.addEventListener("change", () => choose(select.value));
   byId("clear").addEventListener("click", () => {
-    const name = shown;
-    const before = editor.code();
+    const undo = undoing(shown);
+    const wasEmpty = !editor.code();
     editor.replace("");
     editor.focus();
-    if (before) toast("Cleared.", { label: "Undo", act: () => (choose(name), editor.replace(before)) });
+    if (!wasEmpty) toast("Cleared.", undo);
   });
   choose(local.get("language") ?? languages[0].name);
 }

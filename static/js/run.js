@@ -26,14 +26,21 @@ let isLeaving = false;
 
 export const isRunning = () => running !== null;
 
-/** @param {() => Order | null} order what to run; null when it has said why it cannot */
+/** @param {() => Promise<Order>} order what to run; fails with a sentence when that cannot be run */
 export async function start(order) {
   abandon();
-  const next = order();
-  if (!next) return setButton(false);
   const mine = { id: "", isStopping: false, controller: new AbortController() };
   running = mine;
   begin();
+  /** @type {Order} */
+  let next;
+  try {
+    next = await order();
+  } catch (problem) {
+    if (running === mine) refuse(/** @type {Error} */ (problem).message);
+    return;
+  }
+  if (running !== mine) return;
   try {
     const result = await api.follow(next.path, { ...next.options, signal: mine.controller.signal }, {
       id(id) {
@@ -124,9 +131,11 @@ function show(result, marksLines) {
   announce(status.spoken(words, result.duration_ms));
   const line = marksLines && result.status === "error" ? failedLine(result.error) : null;
   if (line) editor.mark(line);
+  // Python ends with it.
+  if (result.language === "node" && result.status === "error") output.showFirstPlace();
 }
 
-/** @param {unknown} problem @param {() => Order | null} order */
+/** @param {unknown} problem @param {() => Promise<Order>} order */
 function fail(problem, order) {
   status.stopClock();
   output.end();
@@ -141,9 +150,9 @@ function fail(problem, order) {
 }
 
 /** A refusal of our own, in the server's manner. @param {string} sentence */
-export function refuse(sentence) {
-  output.clear();
-  status.stopClock();
+function refuse(sentence) {
+  running = null;
+  setButton(false);
   status.badge("Refused", "bad");
   status.notice(new api.Failure(sentence, "refused"), null);
 }
@@ -182,7 +191,7 @@ const reloadSentence = (past) =>
     ? "The page was reloaded while this program ran, so the run was stopped. Below is what it had printed; run it again for the rest."
     : "The page was reloaded while this program ran. It had ended by then; this is its result.";
 
-/** @param {{order: () => Order | null, finished: (isFine: boolean) => void}} on */
+/** @param {{order: () => Promise<Order>, finished: (isFine: boolean) => void}} on */
 export function install(on) {
   finished = on.finished;
   for (const name of ["beforeunload", "pagehide"]) addEventListener(name, () => (isLeaving = true));

@@ -3,10 +3,11 @@
  * opening such a link puts the program into the editor and runs nothing.
  */
 import { languages, limits } from "./config.js";
-import { copyText, toast } from "./dom.js";
-import { byId } from "./dom.js";
+import { byId, copyText, toast } from "./dom.js";
 import * as program from "./program.js";
+import * as tabs from "./tabs.js";
 import { quoted } from "./words.js";
+import * as zip from "./zip.js";
 
 /** @typedef {import("./types.js").Program} Program */
 
@@ -57,7 +58,9 @@ async function open() {
   const fragment = location.hash.slice(1);
   if (!fragment.startsWith(KEY)) return;
   try {
-    program.load(await unpack(fragment.slice(KEY.length)), "Opened from a link; nothing was run. Read it before you run it.");
+    const opened = await unpack(fragment.slice(KEY.length));
+    tabs.choose("code");
+    program.load(opened, "Opened from a link; nothing was run. Read it before you run it.");
   } catch {
     toast("This link does not hold a program; it may have been cut off.");
   }
@@ -99,12 +102,9 @@ function guarded(action) {
   };
 }
 
-/** @param {{tabs: {mode: () => string}, zip: {chosen: () => {name: string, entry: string} | null}}} page */
-export function install({ tabs, zip }) {
-  const command = () => {
-    const archive = tabs.mode() === "zip" ? zip.chosen() : null;
-    return archive ? curlZip(program.current(), archive.name, archive.entry) : curl(program.current());
-  };
+export function install() {
+  const command = () =>
+    tabs.mode() === "zip" ? curlZip(program.current(), zip.chosen().name, zip.entryName()) : curl(program.current());
   byId("share").addEventListener("click", guarded(copyLink));
   byId("curl").addEventListener("click", guarded(() => copyText(command(), "curl command copied.")));
   addEventListener("hashchange", open);

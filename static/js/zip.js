@@ -14,19 +14,35 @@ let archive = null;
 /** @type {import("./zipfile.js").Member[]} */
 let files = [];
 
-/** @param {string} language @param {{args: string[], stdin: string}} given @returns {FormData} @throws {Error} a sentence */
-export function form(language, given) {
-  if (!archive) throw new Error("Choose a ZIP archive first.");
+/** @param {string} language @param {{args: string[], stdin: string}} given @returns {Promise<FormData>} @throws {Error} a sentence */
+export async function form(language, given) {
+  const file = chosen();
+  await checkUnchanged(file);
   const data = new FormData();
-  data.set("file", archive, archive.name);
+  data.set("file", file, file.name);
   data.set("language", language);
-  if (entry.value.trim()) data.set("entry", entry.value.trim());
+  if (entryName()) data.set("entry", entryName());
   if (given.stdin) data.set("stdin", given.stdin);
   if (given.args.length) data.set("args", JSON.stringify(given.args));
   return data;
 }
 
-export const chosen = () => archive && { name: archive.name, entry: entry.value.trim() };
+/** @returns {File} @throws {Error} when there is none yet */
+export function chosen() {
+  if (!archive) throw new Error("Choose a ZIP archive first.");
+  return archive;
+}
+
+export const entryName = () => entry.value.trim();
+
+/** A browser reads a file only as it was when it was chosen; sending another one would look like a lost connection. */
+async function checkUnchanged(/** @type {File} */ file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new Error(`${file.name} has changed on disk since it was chosen. Choose it again.`);
+  }
+}
 
 /** @param {File} file */
 async function choose(file) {
@@ -83,6 +99,8 @@ function propose() {
 
 export function install() {
   const drop = byId("drop");
+  // The same file once more, packed again, is a choice too.
+  input.addEventListener("click", () => (input.value = ""));
   input.addEventListener("change", () => void (input.files?.[0] && choose(input.files[0])));
   byId("language").addEventListener("change", () => void (archive && propose()));
   drop.addEventListener("dragover", (event) => {

@@ -7,7 +7,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.support import Guard, badge, ended, history_items, run, write
+from tests.page.support import Guard, badge, ended, history_items, open_page, run, write
 
 LOOP = "import time\nwhile True:\n    print('tick', flush=True)\n    time.sleep(0.1)\n"
 
@@ -216,6 +216,26 @@ def test_the_line_of_an_error_is_marked_and_can_be_gone_to(page: Page, language:
     expect(page.locator(".pce-line.failed")).to_have_count(0)
 
 
+def test_an_error_of_node_is_shown_where_it_begins(page: Page) -> None:
+    code = """
+    for (let i = 0; i < 40; i++) console.error("before", i);
+    const deep = (n) => (n ? deep(n - 1) : null.x);
+    deep(30);
+    """
+    run(page, code, "node")
+    panel = page.locator("#error")
+    seen = panel.evaluate(
+        """box => {
+          const { top, bottom } = box.getBoundingClientRect();
+          const first = box.querySelector("button.line").getBoundingClientRect();
+          return [box.scrollTop > 0, first.top - top, bottom - first.bottom];
+        }"""
+    )
+    assert seen[0]
+    assert 0 <= seen[1] < 20
+    assert seen[2] > 0
+
+
 # --- Editing ----------------------------------------------------------------------------------------------
 
 
@@ -275,11 +295,32 @@ def test_clear_empties_the_editor_and_can_be_undone(page: Page) -> None:
     assert page.input_value("#code") == "precious"
 
 
-def test_an_example_can_be_undone(page: Page) -> None:
+def test_clear_can_be_undone_from_another_tab(page: Page) -> None:
     write(page, "precious")
-    page.get_by_role("button", name="Hello", exact=True).click()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    page.get_by_role("tab", name="Batch").click()
     page.get_by_role("button", name="Undo").click()
     assert page.input_value("#code") == "precious"
+    expect(page.locator("#counter")).to_contain_text("8 /")
+    page.get_by_role("tab", name="ZIP project").click()
+    expect(page.locator("#clear")).to_be_hidden()
+    open_page(page, page.url)
+    assert page.input_value("#code") == "precious"
+
+
+def test_an_example_can_be_undone(page: Page) -> None:
+    write(page, "precious")
+    page.click("#inputs summary")
+    page.fill("#args", "'open quote")
+    page.fill("#stdin", "given")
+    page.get_by_role("button", name="Node hello", exact=True).click()
+    expect(page.locator("#language")).to_have_value("node")
+    expect(page.locator("#stdin")).to_have_value("")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#language")).to_have_value("python")
+    assert page.input_value("#code") == "precious"
+    expect(page.locator("#args")).to_have_value("'open quote")
+    expect(page.locator("#stdin")).to_have_value("given")
 
 
 def test_the_counter_counts_code_points_as_the_server_does(page: Page) -> None:

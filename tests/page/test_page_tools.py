@@ -8,6 +8,7 @@ import json
 import subprocess
 import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
@@ -95,6 +96,28 @@ def test_what_is_no_archive_is_refused_at_once(page: Page) -> None:
     expect(page.locator("#notice")).to_contain_text("Choose a ZIP archive first")
 
 
+def test_an_archive_that_was_packed_again_is_to_be_chosen_again(page: Page, tmp_path: Path) -> None:
+    project = tmp_path / "project.zip"
+
+    def choose(text: str) -> None:
+        project.write_bytes(archive({"main.py": f"print('{text}')"})["buffer"])
+        with page.expect_file_chooser() as chooser:
+            page.click("#zip-file")
+        chooser.value.set_files(project)
+
+    page.get_by_role("tab", name="ZIP project").click()
+    choose("first")
+    page.click("#run")
+    expect(page.locator("#output")).to_have_text("first\n")
+    project.write_bytes(archive({"main.py": "print('another length')"})["buffer"])
+    page.click("#run")
+    expect(page.locator("#notice")).to_contain_text("project.zip has changed on disk since it was chosen")
+    expect(badge(page)).to_have_text("Refused")
+    choose("second")
+    page.click("#run")
+    expect(page.locator("#output")).to_have_text("second\n")
+
+
 def test_what_the_server_refuses_is_said_in_its_words(page: Page, guard: Guard) -> None:
     guard.refusals.add("/run-zip")
     page.get_by_role("tab", name="ZIP project").click()
@@ -164,7 +187,8 @@ def test_a_batch_with_an_impossible_task_names_it_and_runs_nothing(page: Page, g
     page.get_by_role("checkbox", name="Hello", exact=True).check()
     page.get_by_role("checkbox", name="Over 5000 characters").check()
     page.get_by_role("button", name="Run the batch").click()
-    expect(page.locator("#batch-notice")).to_contain_text("tasks[1]")
+    expect(page.locator("#batch-notice")).to_contain_text("Task 2: The code has")
+    expect(page.locator(".task .number")).to_have_text(["1.", "2."])
     expect(page.locator(".task .badge")).to_have_text(["Not run", "Not run"])
 
 
@@ -225,15 +249,52 @@ def test_a_past_run_is_run_again_and_deleted(page: Page) -> None:
     expect(history_items(page)).to_have_count(1)
 
 
-def test_history_loads_more_on_scrolling(page: Page, server_url: str) -> None:
+def list_of_35(page: Page, server_url: str, mark: str) -> None:
+    """Runs whose code has that mark, the newest 30 of which are listed."""
     for _ in range(7):
-        tasks = [{"code": "pass # many", "language": "python"}] * 5
+        tasks = [{"code": f"pass {mark}", "language": "python"}] * 5
         assert page.request.post(f"{server_url}/run-batch", data={"tasks": tasks}).ok
-    page.fill("#history-search", "# many")
-    expect(page.locator("#history-state")).to_have_text("Scroll for more.")
+    with page.expect_response(lambda answer: "/history?" in answer.url and "q=%23" in answer.url):
+        page.fill("#history-search", mark)
     expect(history_items(page)).to_have_count(30)
+
+
+def test_history_loads_more_on_scrolling(page: Page, server_url: str) -> None:
+    list_of_35(page, server_url, "# many")
+    expect(page.locator("#history-state")).to_have_text("Scroll for more.")
     page.locator("#history-scroll").evaluate("box => box.scrollTo(0, box.scrollHeight)")
     expect(history_items(page)).to_have_count(35)
+
+
+def test_deleting_the_rows_in_view_brings_the_older_ones(page: Page, server_url: str) -> None:
+    list_of_35(page, server_url, "# rows")
+    # The next page begins after the last row of this one, which is gone by then.
+    assert page.request.delete(f"{server_url}/history/{history_items(page).last.get_attribute('data-id')}").ok
+    for left in range(29, 19, -1):
+        history_items(page).first.get_by_role("button", name="Delete").click()
+        expect(history_items(page)).to_have_count(left)
+    page.set_viewport_size({"width": 1280, "height": 2400})
+    history_items(page).first.get_by_role("button", name="Delete").click()
+    expect(history_items(page)).to_have_count(24)
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_the_times_of_past_runs_grow_older(page: Page, server_url: str) -> None:
+    page.clock.install()
+    open_page(page, server_url)
+    run(page, "print('soon old')")
+    expect(history_items(page).first.locator("time")).to_have_text("just now")
+    page.clock.fast_forward("12:00")
+    expect(history_items(page).first.locator("time")).to_have_text("12 min ago")
+
+
+def test_past_runs_stay_inside_their_card(page: Page) -> None:
+    run(page, "print(1)")
+    for width in (500, 1000, 1300):
+        page.set_viewport_size({"width": width, "height": 800})
+        bottom = "box => box.getBoundingClientRect().bottom"
+        assert page.locator("#history-scroll").evaluate(bottom) <= page.locator(".history").evaluate(bottom), width
+    page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def test_markup_in_the_history_stays_text(page: Page) -> None:
@@ -280,6 +341,24 @@ def test_a_link_carries_the_program_and_opening_it_runs_nothing(page: Page) -> N
     assert other.input_value("#args") == "x y"
     assert not any(entry.startswith("POST") or "p=" in entry.split("#")[0] for entry in sent)
     assert "#" not in other.url
+
+
+def test_a_link_opened_from_another_tab_of_the_page_is_seen(page: Page) -> None:
+    write(page, "print('by link')")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator("#toast")).to_contain_text("Link copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+    write(page, "print('mine')")
+    page.get_by_role("tab", name="ZIP project").click()
+    page.evaluate("link => (location.hash = new URL(link).hash)", link)
+    expect(page.locator("#code")).to_be_visible()
+    expect(page.locator("#code")).to_have_value("print('by link')")
+
+
+def test_there_is_no_curl_command_for_an_archive_not_chosen(page: Page) -> None:
+    page.get_by_role("tab", name="ZIP project").click()
+    page.get_by_role("button", name="Copy curl").click()
+    expect(page.locator("#toast")).to_have_text("Choose a ZIP archive first.")
 
 
 @pytest.mark.parametrize(
