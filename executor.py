@@ -70,6 +70,7 @@ class Executor:
         self._options = engine.options_for(settings)
         self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
         self._cancelled: dict[str, threading.Event] = {}
+        self._stopping = threading.Event()
         self._held_bytes = 0
         self._holding = threading.Lock()
         self._teardown = Teardown()
@@ -180,7 +181,7 @@ class Executor:
     def _cancellable(self, run_id: str, gone: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
         event = self._cancelled[run_id] = threading.Event()
         try:
-            yield lambda: event.is_set() or (gone is not None and gone())
+            yield lambda: event.is_set() or self._stopping.is_set() or (gone is not None and gone())
         finally:
             del self._cancelled[run_id]
 
@@ -277,8 +278,7 @@ class Executor:
         """Take no more runs, give those that run `drain_seconds`, cancel the rest, remove every container."""
         self._admission.close()
         if not self._admission.wait_idle(drain_seconds):
-            for event in list(self._cancelled.values()):
-                event.set()
+            self._stopping.set()
             self._admission.wait_idle(30)
         self._pool.close()
         self._teardown.close()

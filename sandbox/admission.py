@@ -2,15 +2,18 @@
 
 A *place* is the right to run one program. There are `slots` of them. Whoever finds none free waits in the
 queue of its client, and free places go round the clients in turn, so that a client with fifty waiting runs
-delays a client with one by a single run. When the queue is full, a newcomer takes the place in the queue of
-the client that has most there, if that has at least two more than the newcomer; else it is refused.
+delays a client with one by a single run. When the queue is full, a newcomer takes the room of the client that
+has most there, if that is more than the newcomer would have; else it is refused.
+
+A batch is refused as a whole or not at all: once one of its programs has its turn, the others keep their
+positions in the queue until theirs comes, without a deadline. Else what has run would be thrown away.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from types import TracebackType
 
@@ -22,15 +25,28 @@ POLL_SECONDS = 0.2
 SHUTTING_DOWN = "The service is shutting down."
 
 
+class Batch:
+    """Tickets that were asked for together; a single run's has one."""
+
+    def __init__(self, admission: Admission, client: str, count: int) -> None:
+        self.client = client
+        self.entered_at = time.monotonic()
+        self.has_begun = False
+        self.tickets = [Ticket(admission, self) for _ in range(count)]
+
+
 class Ticket:
     """One program's claim to a place. A context manager: leaving gives back whatever it holds."""
 
-    def __init__(self, admission: Admission, client: str) -> None:
-        self.client = client
+    def __init__(self, admission: Admission, batch: Batch) -> None:
+        self.batch = batch
         self.decided = threading.Event()
         self.refusal = ""
-        self.entered_at = time.monotonic()
         self._admission = admission
+
+    @property
+    def client(self) -> str:
+        return self.batch.client
 
     def wait(self, should_stop: Callable[[], bool]) -> float:
         """Return when the place is ours, with the milliseconds that took.
@@ -38,17 +54,20 @@ class Ticket:
         :raises Cancelled: when `should_stop` says yes first (asked about five times a second).
         :raises Busy: at the deadline, or when a client with fewer waiting runs needed the room.
         """
-        deadline = self.entered_at + self._admission.queue_seconds
-        while not self.decided.wait(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
+        deadline = self.batch.entered_at + self._admission.queue_seconds
+        while not self.decided.wait(self._patience_seconds(deadline)):
             if should_stop():
                 raise Cancelled("The caller went away.")
             if time.monotonic() >= deadline:
-                if self._admission.withdraw(self):
-                    raise self._admission.busy("No place came free in time.")
-                break
+                self._admission.expire(self.batch)
         if self.refusal:
             raise self._admission.busy(self.refusal)
-        return (time.monotonic() - self.entered_at) * 1000
+        return (time.monotonic() - self.batch.entered_at) * 1000
+
+    def _patience_seconds(self, deadline: float) -> float:
+        if self.batch.has_begun:
+            return POLL_SECONDS
+        return min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))
 
     def __enter__(self) -> Ticket:
         return self
@@ -86,46 +105,41 @@ class Admission:
         with self._changed:
             if self._closed:
                 raise self.busy(SHUTTING_DOWN)
-            tickets = [Ticket(self, client) for _ in range(count)]
+            batch = Batch(self, client, count)
             self._make_room(client, count)
             queue = self._queues.setdefault(client, deque())
-            queue.extend(tickets)
+            queue.extend(batch.tickets)
             self._waiting += count
             self._grant()
-            return tickets
+            return batch.tickets
 
-    def withdraw(self, ticket: Ticket) -> bool:
-        """Take a ticket out of the queue; False when it is not there (granted or refused meanwhile)."""
+    def expire(self, batch: Batch) -> None:
+        """Refuse a batch whose deadline has come, unless its turn has come first."""
         with self._changed:
-            if ticket.decided.is_set() or ticket not in self._queues.get(ticket.client, ()):
-                return False
-            self._queues[ticket.client].remove(ticket)
-            self._waiting -= 1
-            self._forget_empty(ticket.client)
-            return True
+            if not batch.has_begun:
+                self._refuse(batch, "No place came free in time.")
 
     def leave(self, ticket: Ticket) -> None:
         """Give back what the ticket holds, be it a place or a position in the queue."""
         with self._changed:
-            if not self.withdraw(ticket):
+            if not self._withdraw(ticket):
                 self._running.discard(ticket)
                 self._grant()
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Refuse everybody who is not running yet, now and from now on."""
+        """Refuse everybody whose turn has not come yet, now and from now on; a batch that has begun goes on."""
         with self._changed:
             self._closed = True
-            for queue in self._queues.values():
-                for ticket in queue:
-                    self._refuse(ticket, SHUTTING_DOWN)
-            self._queues.clear()
-            self._waiting = 0
+            waiting = {ticket.batch for queue in self._queues.values() for ticket in queue}
+            for batch in waiting:
+                if not batch.has_begun:
+                    self._refuse(batch, SHUTTING_DOWN)
 
     def wait_idle(self, timeout_seconds: float) -> bool:
-        """Whether everything that ran had ended within the time."""
+        """Whether everything that was admitted had ended within the time."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._running, timeout_seconds)
+            return self._changed.wait_for(lambda: not self._running and not self._waiting, timeout_seconds)
 
     def busy(self, reason: str) -> Busy:
         """The refusal, with a guess at how long the present queue takes: a second for each round of slots."""
@@ -133,25 +147,46 @@ class Admission:
         return Busy(f"{reason} The service is busy; try again.", retry_after_seconds=min(60, rounds))
 
     def _make_room(self, client: str, count: int) -> None:
-        """Refuse as many waiting tickets of heavier clients as `count` newcomers need, or none at all."""
+        """Refuse as many waiting batches of heavier clients as `count` newcomers need room, or none at all."""
         free_slots = max(0, self.slots - len(self._running) - self._waiting)
         surplus = self._waiting + count - free_slots - self.queue_size
         lengths = {name: len(queue) for name, queue in self._queues.items() if name != client}
         mine = len(self._queues.get(client, ())) + count
-        victims = []
-        for _ in range(surplus):
+        victims: list[Batch] = []
+        while surplus > 0:
             heaviest = max(lengths, key=lambda name: lengths[name], default="")
             if lengths.get(heaviest, 0) <= mine:
                 raise self.busy("Every place in the queue is taken.")
-            lengths[heaviest] -= 1
-            victims.append(heaviest)
+            refusable = self._refusable(heaviest)
+            victim = next((batch for batch in refusable if batch not in victims), None)
+            if victim is None:
+                del lengths[heaviest]
+                continue
+            victims.append(victim)
+            lengths[heaviest] -= refusable[victim]
+            surplus -= refusable[victim]
         for victim in victims:
-            self._refuse(self._queues[victim].pop(), "Other callers have been waiting for a turn.")
-            self._waiting -= 1
+            self._refuse(victim, "Other callers have been waiting for a turn.")
 
-    def _refuse(self, ticket: Ticket, reason: str) -> None:
-        ticket.refusal = reason
-        ticket.decided.set()
+    def _refusable(self, client: str) -> Counter[Batch]:
+        """The batches of a client none of whose programs has had its turn, newest first, and how many wait of each."""
+        return Counter(ticket.batch for ticket in reversed(self._queues[client]) if not ticket.batch.has_begun)
+
+    def _refuse(self, batch: Batch, reason: str) -> None:
+        """Refuse those of a batch that still wait."""
+        for ticket in batch.tickets:
+            if self._withdraw(ticket):
+                ticket.refusal = reason
+                ticket.decided.set()
+
+    def _withdraw(self, ticket: Ticket) -> bool:
+        """Take a ticket out of the queue; False when it is not there (granted or refused meanwhile)."""
+        if ticket.decided.is_set() or ticket not in self._queues.get(ticket.client, ()):
+            return False
+        self._queues[ticket.client].remove(ticket)
+        self._waiting -= 1
+        self._forget_empty(ticket.client)
+        return True
 
     def _grant(self) -> None:
         while self._queues and len(self._running) < self.slots:
@@ -161,6 +196,7 @@ class Admission:
             self._queues.move_to_end(client)
             self._forget_empty(client)
             self._running.add(ticket)
+            ticket.batch.has_begun = True
             ticket.decided.set()
 
     def _forget_empty(self, client: str) -> None:

@@ -12,6 +12,8 @@ NO_IMAGE = (
     "image not known",
     "failed to find image",
 )
+# Docker up to 20.10, and later ones.
+NO_RUNTIME = ("unknown runtime specified", "unknown or invalid runtime")
 NO_ENGINE = ("cannot connect", "error during connect", "connection refused")
 
 
@@ -19,12 +21,17 @@ def explain(words: str, otherwise: str) -> EngineError:
     """The error that the client's words tell of; `otherwise` is the sentence when they are not known."""
     lowered = words.lower()
     if any(sign in lowered for sign in NO_IMAGE):
-        return ImageMissing("The sandbox image is not on this engine. `make image` builds it.")
+        return ImageMissing(
+            "The sandbox image is not on this engine. `make image` builds it; "
+            "one that SCE_IMAGE names has to be built or loaded."
+        )
     if "permission denied" in lowered:
         return EngineUnavailable(
             "This user may not speak to the Docker engine. Join the group of its socket "
             "(sudo usermod -aG docker $USER, then log in again; in a container: --group-add), or use a rootless engine."
         )
+    if any(sign in lowered for sign in NO_RUNTIME):
+        return EngineUnavailable("The container engine does not know the runtime that SCE_RUNTIME names.")
     if any(sign in lowered for sign in NO_ENGINE):
         return EngineUnavailable("The container engine does not answer. Start Docker, or type `make engine`.")
     return EngineUnavailable(otherwise)

@@ -56,9 +56,15 @@ def _obvious_entry(archive: Archive, language: Language) -> str:
     if not found and len(programs) == 1:
         return programs[0]
     if len(found) != 1:
-        choices = ", ".join(map(shown, (found or programs)[:SHOWN_NAMES])) or "none of this language"
-        raise InvalidRequest(f"Which file is to be started? Name it as `entry`: {choices}.", code="entry_required")
+        raise InvalidRequest(_which(found or programs, language), code="entry_required")
     return found[0]
+
+
+def _which(choices: list[str], language: Language) -> str:
+    if not choices:
+        endings = " or ".join(language.extensions)
+        return f"The archive has no file that ends in {endings}, and `language` is {language.name}."
+    return f"Which file is to be started? Name it as `entry`: {', '.join(map(shown, choices[:SHOWN_NAMES]))}."
 
 
 def _common_folder(names: tuple[str, ...]) -> str:

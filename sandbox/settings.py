@@ -7,17 +7,22 @@ A setting `timeout_seconds` is the environment variable `SCE_TIMEOUT_SECONDS`, o
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sandbox.models import Limits
 
 PREFIX = "SCE_"
 ENV_FILE = ".env"
+
+HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._-]+", re.IGNORECASE)
+ORIGIN = re.compile(rf"[a-z][a-z0-9+.-]*://(?:{HOST_NAME.pattern})(?::[0-9]{{1,5}})?/?", re.IGNORECASE)
 
 NameList = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment."""
@@ -77,7 +82,9 @@ class Settings(BaseSettings):
 
     # What is accepted.
     max_code_characters: int = _row(5000, "Length of a single-file program.", unit="characters", ge=1, le=1_000_000)
-    max_batch_tasks: int = _row(5, "Tasks in one batch.", unit="tasks", ge=1, le=100)
+    max_batch_tasks: int = _row(
+        5, "Tasks in one batch; at most those that may run and wait at once.", unit="tasks", ge=1, le=100
+    )
     max_upload_bytes: int = _row(10 << 20, "Size of an uploaded archive.", unit="bytes", ge=1024, le=1 << 30)
     max_held_bytes: int = _row(
         128 << 20, "Archives of running and waiting requests kept in memory together.", unit="bytes", ge=0
@@ -97,8 +104,14 @@ class Settings(BaseSettings):
     max_concurrent_runs: int = _row(
         0, "Programs running at once; 0 decides by CPUs and memory.", unit="runs", ge=0, le=256
     )
-    queue_size: int = _row(64, "Requests that may wait for their turn.", unit="requests", ge=0, le=1000)
-    queue_seconds: float = _row(15, "How long a request may wait for its turn.", unit="seconds", ge=0, le=3600)
+    queue_size: int = _row(64, "Programs that may wait for their turn.", unit="programs", ge=0, le=1000)
+    queue_seconds: float = _row(
+        15,
+        "How long a request may wait until its turn, or the first turn of its batch, comes.",
+        unit="seconds",
+        ge=0,
+        le=3600,
+    )
 
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
     @classmethod
@@ -106,6 +119,47 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not HOST_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no host name (run.example or [::1], without port or wildcard)")
+        return names
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin (https://docs.example or http://localhost:8080)")
+        return origins
+
+    @field_validator("seccomp")
+    @classmethod
+    def _check_seccomp(cls, profile: str) -> str:
+        if profile not in ("", "default") and not Path(profile).is_file():
+            raise ValueError("there is no such file")
+        return profile
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: str) -> str:
+        """Complain without the URL: it may hold a password."""
+        if not url:
+            return url
+        from sqlalchemy import exc, make_url  # takes long, and is needed by few
+
+        try:
+            make_url(url).get_dialect().import_dbapi()
+        except exc.NoSuchModuleError as problem:
+            raise ValueError("SQLAlchemy knows no such database or driver") from problem
+        except (exc.ArgumentError, ValueError) as problem:
+            raise ValueError("this is no SQLAlchemy URL, such as postgresql+psycopg://user@host/name") from problem
+        except ImportError as problem:
+            raise ValueError("the Python driver for this database is not installed") from problem
+        return url
 
     @property
     def limits(self) -> Limits:
@@ -131,6 +185,10 @@ class Settings(BaseSettings):
         memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
         return max(1, min(by_cpu, memory_mb // 2 // self.memory_mb, 64))
 
+    def effective_batch_tasks(self) -> int:
+        """The number of tasks in one batch: the setting, but never more than would ever be admitted."""
+        return min(self.max_batch_tasks, self.effective_concurrent_runs() + self.queue_size)
+
 
 def load(**overrides: Any) -> Settings:
     """The settings from the environment and `.env`, with `overrides` on top.
@@ -147,11 +205,13 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as problem:
-        lines = [
-            f"{PREFIX}{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
-            for error in problem.errors(include_url=False)
-        ]
-        raise SettingsError("\n".join(lines)) from problem
+        raise SettingsError("\n".join(map(_line, problem.errors(include_url=False)))) from problem
+
+
+def _line(error: ErrorDetails) -> str:
+    """A finding without the value, which may be a secret."""
+    name = ".".join(str(part) for part in error["loc"]).upper()
+    return f"{PREFIX}{name}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def table() -> str:

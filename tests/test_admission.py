@@ -199,6 +199,45 @@ def test_a_batch_that_does_not_fit_pushes_nobody_out() -> None:
     assert admission.waiting == 6
 
 
+def test_a_batch_that_has_begun_keeps_its_places_in_the_queue() -> None:
+    admission = Admission(slots=1, queue_size=3, queue_seconds=0.2)
+    tickets = admission.enter("a", 4)
+
+    def run_one(ticket: Ticket) -> None:
+        with ticket:
+            ticket.wait(never)
+            time.sleep(0.15)
+
+    with ThreadPoolExecutor(5) as workers:
+        runs = [workers.submit(run_one, ticket) for ticket in tickets]
+        time.sleep(0.05)
+        with pytest.raises(Busy):
+            enter(admission, "quiet")  # three wait, and none of them may be pushed out
+    assert [run.exception() for run in runs] == [None] * 4
+
+
+def test_a_batch_whose_turn_has_not_come_is_refused_whole() -> None:
+    admission = Admission(slots=1, queue_size=10, queue_seconds=0.1)
+    enter(admission, "other")
+    batch = admission.enter("a", 3)
+    with pytest.raises(Busy, match="in time"):
+        batch[1].wait(never)
+    assert all(ticket.refusal for ticket in batch)
+    assert admission.waiting == 0
+
+
+def test_a_newcomer_takes_the_room_of_a_whole_batch_and_no_more() -> None:
+    admission = Admission(slots=1, queue_size=7, queue_seconds=PATIENT)
+    enter(admission, "noisy")
+    older, newer, single = (admission.enter("noisy", count) for count in (3, 3, 1))
+    admission.leave(newer[0])  # as if that one alone had been given up
+    newcomer = admission.enter("quiet", 3)
+    assert [ticket.decided.is_set() for ticket in older] == [False] * 3
+    assert all(ticket.refusal for ticket in (*newer[1:], *single))
+    assert not any(ticket.decided.is_set() for ticket in newcomer)
+    assert admission.waiting == 6
+
+
 # --- Giving up --------------------------------------------------------------------------------------------
 
 
@@ -258,6 +297,17 @@ def test_closing_refuses_those_who_wait_and_lets_those_who_run_finish() -> None:
     leaver.join()
 
 
+def test_closing_lets_a_batch_that_has_begun_go_on() -> None:
+    admission = Admission(slots=1, queue_size=5, queue_seconds=PATIENT)
+    first, second = admission.enter("a", 2)
+    admission.close()
+    admission.leave(first)
+    assert granted(second)
+    assert not admission.wait_idle(0.01)
+    admission.leave(second)
+    assert admission.wait_idle(0)
+
+
 # --- All of it, in any order ------------------------------------------------------------------------------
 
 
@@ -282,6 +332,11 @@ class AnyOrder(RuleBasedStateMachine):
     def leaver(self, data: st.DataObject) -> None:
         self.admission.leave(data.draw(st.sampled_from(self.tickets)))
 
+    @precondition(lambda self: self.tickets)
+    @rule(data=st.data())
+    def deadline(self, data: st.DataObject) -> None:
+        self.admission.expire(data.draw(st.sampled_from(self.tickets)).batch)
+
     @rule()
     def forget_those_who_are_through(self) -> None:
         for ticket in [ticket for ticket in self.tickets if ticket.refusal]:
@@ -298,6 +353,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert all(queues.values()), "an empty queue was kept"
         assert not any(ticket.decided.is_set() for queue in queues.values() for ticket in queue)
         assert all(granted(ticket) for ticket in admission._running)
+        assert not any(ticket.refusal and ticket.batch.has_begun for ticket in self.tickets)
         if admission.waiting:
             assert admission.running == admission.slots
 

@@ -19,6 +19,8 @@ from sandbox.errors import EngineError, EngineUnavailable, ImageMissing
         ("docker: Cannot connect to the Docker daemon at unix:///x.sock. Is it running?", EngineUnavailable, "Start"),
         ("error during connect: x", EngineUnavailable, "Start Docker"),
         ("dial unix /x: permission denied", EngineUnavailable, "group"),
+        ("docker: Error response from daemon: Unknown runtime specified x.", EngineUnavailable, "SCE_RUNTIME"),
+        ("Error response from daemon: unknown or invalid runtime name: x", EngineUnavailable, "SCE_RUNTIME"),
         ("something new about /x", EngineUnavailable, "otherwise"),
         ("", EngineUnavailable, "otherwise"),
     ],

@@ -66,6 +66,13 @@ def test_the_candidates_are_told() -> None:
     assert "data.txt" not in message
 
 
+def test_an_archive_of_another_language_is_told_so() -> None:
+    assert entry_problem(["main.js", "lib.js"], PYTHON, None) == (
+        "entry_required",
+        "The archive has no file that ends in .py, and `language` is python.",
+    )
+
+
 @pytest.mark.parametrize(
     ("main", "entry"),
     [

@@ -130,6 +130,25 @@ def test_what_runs_may_finish_when_the_executor_drains(settings: Settings, real_
     assert results[0].output == "up\ndone\n"
 
 
+@pytest.mark.parametrize(("drain_seconds", "last"), [(20, "ok"), (0, "cancelled")])
+def test_a_batch_that_has_begun_is_not_lost_when_the_executor_closes(
+    settings: Settings, real_engine: None, drain_seconds: float, last: str
+) -> None:
+    up = threading.Event()
+    executor = Executor(
+        settings.model_copy(update={"max_concurrent_runs": 1}), observers=[lambda request, result: up.set()]
+    )
+    tasks = [RunRequest("python", "import time\ntime.sleep(0.5)")] * 7
+    results: list[RunResult] = []
+    thread = threading.Thread(target=lambda: results.extend(executor.run_many(tasks)))
+    thread.start()
+    assert up.wait(30)
+    executor.close(drain_seconds=drain_seconds)
+    thread.join(5)
+    assert [result.status for result in results][:: len(tasks) - 1] == ["ok", last]
+    assert containers(settings.data_dir) == []
+
+
 def test_archives_that_wait_cannot_fill_the_memory(settings: Settings, real_engine: None) -> None:
     archive = check_archive(zips.zip_of({"main.py": "import time\nprint('up')\ntime.sleep(3)", "x": b"x"}), settings)
     request = RunRequest("python", archive=archive, entry="main.py")

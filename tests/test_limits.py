@@ -305,6 +305,13 @@ def test_a_failing_task_does_not_disturb_the_others(executor: Executor) -> None:
     assert [result.exit_code for result in results] == [0, 3, 137, 0, 134]
 
 
+def test_a_batch_waits_for_its_own_programs_as_long_as_they_take(settings: Settings, real_engine: None) -> None:
+    single = settings.model_copy(update={"max_concurrent_runs": 1, "queue_seconds": 0.5})
+    with Executor(single) as executor:
+        tasks = [RunRequest("python", f"import time; time.sleep(0.4); print({number})") for number in range(3)]
+        assert [result.output for result in executor.run_many(tasks)] == ["0\n", "1\n", "2\n"]
+
+
 def test_of_a_batch_with_no_place_for_all_of_it_nothing_runs(settings: Settings, real_engine: None) -> None:
     ran: list[str] = []
     roomy = settings.model_copy(update={"max_concurrent_runs": 1, "queue_size": 2})

@@ -253,6 +253,13 @@ def test_a_bad_task_is_named_by_its_index_and_nothing_runs(
     assert refused("/run-batch", body) == (400, code, sentence)
 
 
+def test_a_batch_that_could_never_be_admitted_is_wrong_and_not_busy(tmp_path: Path) -> None:
+    settings = load(data_dir=tmp_path, max_concurrent_runs=1, queue_size=1)
+    response = web_app(settings, FakeExecutor()).test_client().post("/run-batch", json={"tasks": [{"code": "1"}] * 3})
+    assert (response.status_code, response.get_json()["code"]) == (400, "too_many_tasks")
+    assert response.get_json()["error"] == "The batch has 3 tasks; the limit is 2."
+
+
 def test_an_unknown_language_in_a_batch_names_the_task(refused: Refused) -> None:
     _, code, sentence = refused("/run-batch", {"tasks": [{"code": "1"}, {"code": "1", "language": "c"}]})
     assert code == "unsupported_language"

@@ -42,14 +42,25 @@ def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch,
         ("SCE_MEMORY_MB", "1"),
         ("SCE_LOG_LEVEL", "LOUD"),
         ("SCE_POOL_MAX_AGE_SECONDS", "nan"),
+        ("SCE_ALLOWED_HOSTS", "run.example, code.example:8080"),
+        ("SCE_ALLOWED_HOSTS", "*.example"),
+        ("SCE_ALLOWED_HOSTS", "::1"),
+        ("SCE_ALLOWED_ORIGINS", "docs.example"),
+        ("SCE_ALLOWED_ORIGINS", "https://docs.example/page"),
+        ("SCE_SECCOMP", "no/such/profile.json"),
+        ("SCE_DATABASE_URL", "runs.db"),
+        ("SCE_DATABASE_URL", "nosuch://user:hunter2@host/runs"),
+        ("SCE_DATABASE_URL", "postgresql+psycopg://user:hunter2@host/runs"),
+        ("SCE_DATABASE_URL", "postgresql://user:hunter2@host:port/runs"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_names_the_setting(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(SettingsError, match=name) as problem:
         load()
+    assert "hunter2" not in str(problem.value), "a URL may hold a password"
 
 
 def test_a_misspelt_setting_is_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +83,27 @@ def test_other_variables_in_the_env_file_are_left_alone(tmp_path: Path) -> None:
 def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCE_ALLOWED_HOSTS", "run.example, code.example,")
     assert load().allowed_hosts == ("run.example", "code.example")
+
+
+def test_names_origins_and_files_that_exist_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text("{}")
+    values = {
+        "ALLOWED_HOSTS": "run.example,192.0.2.1,[2001:db8::1]",
+        "ALLOWED_ORIGINS": "https://docs.example,http://localhost:8080/,chrome-extension://abcdef",
+        "SECCOMP": str(profile),
+        "DATABASE_URL": "sqlite:////tmp/runs.db",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"SCE_{name}", value)
+    settings = load()
+    assert len(settings.allowed_hosts) == len(settings.allowed_origins) == 3
+    assert (settings.seccomp, settings.database_url) == (values["SECCOMP"], values["DATABASE_URL"])
+
+
+@pytest.mark.parametrize(("places", "queue", "tasks"), [(1, 0, 1), (2, 1, 3), (2, 3, 5), (5, 64, 5)])
+def test_a_batch_is_never_larger_than_what_is_admitted(places: int, queue: int, tasks: int) -> None:
+    assert load(max_concurrent_runs=places, queue_size=queue).effective_batch_tasks() == tasks
 
 
 def test_a_batch_runs_at_once_even_on_the_smallest_machine(monkeypatch: pytest.MonkeyPatch) -> None:

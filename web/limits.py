@@ -21,7 +21,7 @@ def run_body_bytes(settings: Settings) -> int:
 
 
 def batch_body_bytes(settings: Settings) -> int:
-    return run_body_bytes(settings) * settings.max_batch_tasks
+    return run_body_bytes(settings) * settings.effective_batch_tasks()
 
 
 def form_fields_bytes(settings: Settings) -> int:

@@ -46,7 +46,7 @@ def page_config(settings: Settings) -> Json:
             "timeout_seconds": settings.timeout_seconds,
             "memory_mb": settings.memory_mb,
             "max_code_characters": settings.max_code_characters,
-            "max_batch_tasks": settings.max_batch_tasks,
+            "max_batch_tasks": settings.effective_batch_tasks(),
             "max_upload_bytes": settings.max_upload_bytes,
             "max_stdin_bytes": settings.max_stdin_bytes,
             "max_args": settings.max_args,
@@ -225,7 +225,7 @@ def _schemas(settings: Settings) -> dict[str, Json]:
         "stdin": stdin,
         "args": {"type": "string", "description": "A JSON list of strings."},
     }
-    tasks = {**_list_of("Task"), "minItems": 1, "maxItems": settings.max_batch_tasks}
+    tasks = {**_list_of("Task"), "minItems": 1, "maxItems": settings.effective_batch_tasks()}
     return {
         "RunId": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
         "Language": {"type": "string", "enum": _language_names(), "description": "In any case."},

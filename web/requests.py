@@ -81,9 +81,9 @@ def read_batch(request: Request, settings: Settings) -> list[RunRequest]:
     tasks = _read_json(request, Batch).tasks
     if not tasks:
         raise InvalidRequest("A batch needs at least one task.", code="no_tasks")
-    if len(tasks) > settings.max_batch_tasks:
+    if len(tasks) > settings.effective_batch_tasks():
         raise InvalidRequest(
-            f"The batch has {len(tasks)} tasks; the limit is {settings.max_batch_tasks}.", code="too_many_tasks"
+            f"The batch has {len(tasks)} tasks; the limit is {settings.effective_batch_tasks()}.", code="too_many_tasks"
         )
     client = request.remote_addr or ""
     return [_to_run_request(task, settings, client, where=f"tasks[{index}]: ") for index, task in enumerate(tasks)]
