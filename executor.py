@@ -221,13 +221,14 @@ class Executor:
         language = LANGUAGES[request.language]
         is_archive = request.archive is not None
         entry = request.entry if is_archive else language.file_name
+        parked = not is_archive and not request.args and languages.can_be_parked(language, request.code)
         return Order(
             command=language.command(entry, request.args),
-            settings=language.settings,
+            settings=language.settings(parked=parked),
             payload=request.archive.data if request.archive else request.code.encode(),
             names=request.archive.names if request.archive else None,
             stdin=request.stdin.encode(),
-            parked=not is_archive and not request.args and languages.can_be_parked(language, request.code),
+            parked=parked,
             timeout_seconds=self.limits.timeout_seconds,
             output_bytes=self.limits.output_bytes,
             output_stop_bytes=self.limits.output_stop_bytes,

@@ -99,7 +99,8 @@ class BareLoop:
 
     def _run(self, language: str, script: str, source: str | None) -> float:
         command = [LANGUAGES[language].interpreter, script]
-        order = [command, ENVIRONMENT | dict(LANGUAGES[language].environment), source]
+        variables = LANGUAGES[language].environment + (LANGUAGES[language].warm_up if source else ())
+        order = [command, ENVIRONMENT | dict(variables), source]
         self._stdin.write(json.dumps(order) + "\n")
         self._stdin.flush()
         status, milliseconds = json.loads(self._stdout.readline())

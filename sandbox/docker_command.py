@@ -90,7 +90,7 @@ def park_words(language: Language, wait_seconds: float) -> list[str]:
 
     It ends by itself after `wait_seconds`, in case nobody is left to end it.
     """
-    return [str(int(wait_seconds)), *language.settings, *language.command(language.file_name)]
+    return [str(int(wait_seconds)), *language.settings(parked=True), *language.command(language.file_name)]
 
 
 def run_command(

@@ -14,8 +14,11 @@ from sandbox.errors import InvalidRequest
 # FIFO, which cannot seek, and CPython's tokenizer seeks back at such a line. For the same reason it does not find
 # out that a script is a zip archive, which Python would run (`runpy`, "valid sys.path entry").
 _PYTHON_NOT_PARKED = re.compile(r"\A(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n]*#[^\r\n]*coding[:=]|PK\x05\x06")
-# The words by which a program asks Node how long ago its process was started.
-_NODE_NOT_PARKED = re.compile(r"uptime|performance|perf_hooks|timeOrigin|timeStamp")
+# The words by which a program asks Node how long ago its process was started. And what still tells of the warm-up: the
+# environment as the kernel remembers it, and the list of modules that Node has loaded, also as a part of `process`.
+_NODE_NOT_PARKED = re.compile(
+    r"uptime|performance|perf_hooks|timeOrigin|timeStamp|environ\b|moduleLoadList|\(\s*process\s*[,)]"
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Language:
     interpreter: str
     """Found on the image's PATH."""
     environment: tuple[tuple[str, str], ...]
+    warm_up: tuple[tuple[str, str], ...]
+    """Environment, too, of an interpreter that is started before its program is known. It removes this again."""
     proof: str
     """A program that prints 42."""
     not_parked: re.Pattern[str]
@@ -43,10 +48,9 @@ class Language:
         """The argv that runs `entry` (relative to /app). An absolute path is never taken for an option."""
         return [self.interpreter, f"/app/{entry}", *args]
 
-    @property
-    def settings(self) -> list[str]:
+    def settings(self, *, parked: bool) -> list[str]:
         """The environment as env(1) takes it: `NAME=VALUE` each."""
-        return [f"{name}={value}" for name, value in self.environment]
+        return [f"{name}={value}" for name, value in self.environment + (self.warm_up if parked else ())]
 
 
 PYTHON = Language(
@@ -59,6 +63,7 @@ PYTHON = Language(
     interpreter="python3",
     # Unbuffered, so that what was printed before a timeout is not lost in the program's own buffer.
     environment=(("PYTHONUNBUFFERED", "1"),),
+    warm_up=(),
     proof="print(6 * 7)",
     not_parked=_PYTHON_NOT_PARKED,
 )
@@ -72,6 +77,7 @@ NODE = Language(
     entry_names=("index.js", "main.js"),
     interpreter="node",
     environment=(),
+    warm_up=(("NODE_OPTIONS", "-r /sandbox/warm_up.cjs"),),
     proof="console.log(6 * 7)",
     not_parked=_NODE_NOT_PARKED,
 )

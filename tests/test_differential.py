@@ -191,7 +191,8 @@ class ColdExecutor(Executor):
     """Starts every interpreter when its program is there, and never before."""
 
     def _order(self, request: RunRequest) -> Order:
-        return dataclasses.replace(super()._order(request), parked=False)
+        settings = LANGUAGES[request.language].settings(parked=False)
+        return dataclasses.replace(super()._order(request), parked=False, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -332,6 +333,10 @@ def test_the_programs_of_this_test_do_get_a_waiting_interpreter(language: str) -
         ("node", "const start = performance.now()"),
         ("node", "require('perf_hooks')"),
         ("node", "new Event('x').timeStamp"),
+        ("node", "require('fs').readFileSync('/proc/self/environ')"),
+        ("node", "process.moduleLoadList"),
+        ("node", "console.log( process )"),
+        ("node", "console.log(require('util').inspect(process, { depth: 0 }))"),
         ("python", "print(1)\n# PK\x05\x06" + "\0" * 18),
         ("python", "# coding: latin-1\n"),
     ],

@@ -142,7 +142,7 @@ def test_the_client_is_the_one_that_is_set() -> None:
 def test_a_container_that_waits_is_told_what_to_start_after_the_image(language) -> None:  # type: ignore[no-untyped-def]
     argv = command(park=park_words(language, 1260.0))
     words = argv[argv.index(OPTIONS.image) + 1 :]
-    settings = [f"{name}={value}" for name, value in language.environment]
+    settings = [f"{name}={value}" for name, value in (*language.environment, *language.warm_up)]
     assert words == ["1260", *settings, *language.command(language.file_name)]
 
 
