@@ -13,8 +13,8 @@ A, V and N are strings of which each ends with NUL, which no argument and no fil
 Arguments, if any, are those of env(1) after a number of seconds: `SECONDS [NAME=VALUE]... COMMAND [ARGUMENT]...`.
 The command is then started at once and *parked*: its script is a FIFO, so the interpreter does all of its start-up
 and blocks reading its first line. When the run arrives, a regular file takes the FIFO's name and the source is
-written into the FIFO. Nothing is hooked or preloaded, so there is nothing for the program to notice. Nobody waits
-longer than those seconds.
+written into the FIFO. Nothing is hooked, so there is nothing for the program to notice; what Node.js loads in advance
+is in warm_up.cjs, which removes its traces itself. Nobody waits longer than those seconds.
 
 When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here.
 
