@@ -15,9 +15,10 @@ from sandbox.errors import InvalidRequest
 # out that a script is a zip archive, which Python would run (`runpy`, "valid sys.path entry").
 _PYTHON_NOT_PARKED = re.compile(r"\A(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n]*#[^\r\n]*coding[:=]|PK\x05\x06")
 # The words by which a program asks Node how long ago its process was started. And what still tells of the warm-up: the
-# environment as the kernel remembers it, and the list of modules that Node has loaded, also as a part of `process`.
+# environment as the kernel remembers it, the scripts that V8 has compiled, and the list of modules that Node has
+# loaded, also as a part of `process`.
 _NODE_NOT_PARKED = re.compile(
-    r"uptime|performance|perf_hooks|timeOrigin|timeStamp|environ\b|moduleLoadList|\(\s*process\s*[,)]"
+    r"uptime|performance|perf_hooks|timeOrigin|timeStamp|environ\b|inspector|moduleLoadList|\(\s*process\s*[,)]"
 )
 
 

@@ -335,6 +335,7 @@ def test_the_programs_of_this_test_do_get_a_waiting_interpreter(language: str) -
         ("node", "new Event('x').timeStamp"),
         ("node", "require('fs').readFileSync('/proc/self/environ')"),
         ("node", "process.moduleLoadList"),
+        ("node", "require('inspector')"),
         ("node", "console.log( process )"),
         ("node", "console.log(require('util').inspect(process, { depth: 0 }))"),
         ("python", "print(1)\n# PK\x05\x06" + "\0" * 18),
