@@ -99,8 +99,8 @@ class BareLoop:
 
     def _run(self, language: str, script: str, source: str | None) -> float:
         command = [LANGUAGES[language].interpreter, script]
-        variables = LANGUAGES[language].environment + (LANGUAGES[language].warm_up if source else ())
-        order = [command, ENVIRONMENT | dict(variables), source]
+        settings = LANGUAGES[language].settings(parked=source is not None)
+        order = [command, ENVIRONMENT | dict(setting.split("=", 1) for setting in settings), source]
         self._stdin.write(json.dumps(order) + "\n")
         self._stdin.flush()
         status, milliseconds = json.loads(self._stdout.readline())

@@ -1,5 +1,5 @@
 'use strict';
-// Loads what the first console.log would load, in a Node.js that waits for its program: more than half of what it
+// Loads what the first console.log would load, in a Node.js that waits for its program: a third to a half of what it
 // would still have to do afterwards (docs/performance.md). NODE_OPTIONS (sandbox/languages.py) names this file; Node
 // runs it first of all, then opens its script, a FIFO, and waits there.
 //
@@ -15,7 +15,6 @@ if (process.env.NODE_OPTIONS === `-r ${__filename}`) {
   const { Console } = require('console');
   const { Socket } = require('net');
   const { Writable } = require('stream');
-  require('tty');
   new Socket();
   new Console({ stdout: new Writable({ write() {} }), colorMode: false }).log('%s', { a: [1, 'x'] });
 }
