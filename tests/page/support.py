@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
 
+MARKUP = "<img src=x onerror=alert(1)><b id=broken>"
+"""Must stay text wherever it is shown."""
+
 
 class Guard:
     """Watches a context. `refusals` are paths whose error answers a test has asked for."""
