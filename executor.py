@@ -26,7 +26,7 @@ from sandbox.admission import Admission
 from sandbox.archive import check_archive
 from sandbox.classify import to_result
 from sandbox.container import Container, NotStarted
-from sandbox.docker_command import park_words, run_command
+from sandbox.docker_command import container_name, park_words, run_command
 from sandbox.entry import choose_entry
 from sandbox.errors import Cancelled, SandboxError
 from sandbox.inputs import check_args, check_code, check_stdin
@@ -235,18 +235,18 @@ class Executor:
         )
 
     def _start(self, language: str, *, parked: bool) -> Container:
-        name = self._instance.container_name()
+        number = self._instance.new_number()
         # Twice the age at which the pool replaces it, should nobody be left to do that.
         wait_seconds = self.settings.pool_max_age_seconds * 2 + 60
         argv = run_command(
             self._options,
             self.limits,
-            name=name,
+            number=number,
             labels=self._instance.labels,
             app_mb=self._app_mb(),
             park=park_words(LANGUAGES[language], wait_seconds) if parked else (),
         )
-        return Container(self.settings.docker, argv, name)
+        return Container(self.settings.docker, argv, container_name(number))
 
     def _app_mb(self) -> int:
         """Room below /app for the largest archive, whose files take whole pages of 4 KiB."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from sandbox.complaints import explain
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable
-from sandbox.protocol import FRAME, MAX_FRAME_BYTES, STOP, Order, Outcome, OutputHandler, Report
+from sandbox.protocol import FRAME, FRAME_ROOM_BYTES, STOP, Order, Outcome, OutputHandler, Report
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ CLIENT_ENVIRONMENT = {"GOGC": "400", "GOMAXPROCS": "1"}
 """The docker client is a Go program that lives for one container: collecting garbage rarely, and on one thread at a
 time, saves 5 of its 22 ms of CPU."""
 
+TOO_LONG = "The container engine took too long to start a program."
 LOST = "The container ended before its program did, by an outside hand or for lack of memory. Try again."
 
 
@@ -67,8 +68,10 @@ class Container:
         self._ended = False
         self._closing = threading.Lock()
         self._closed = False
+        self._is_removed = False
         self._is_ready = False
         self._is_stuck = False
+        self._max_frame_bytes = FRAME_ROOM_BYTES
         self._last_words = ""
         try:
             # Its own session: Ctrl+C in our terminal must reach us, not the containers.
@@ -126,12 +129,30 @@ class Container:
         :raises InvalidArchive: when the archive's contents turn out to be damaged.
         :raises NotStarted: when the container was gone before it said that the program was released: at most the
             first 10 ms have run, and nobody has seen anything of them.
-        :raises ContainerLost: when it vanished later.
+        :raises ContainerLost: when it vanished later, or what it says makes no sense.
+        :raises EngineUnavailable: when it did not begin in time and cannot be removed either.
+
+        However this ends, but for a program that ended by itself: the container is dead before it returns.
         """
         deadline = time.monotonic() + (RELEASE_SECONDS if self._is_ready else START_SECONDS)
         if not self._send(order.frames(), deadline):
             raise NotStarted(self._failure(is_gone=time.monotonic() < deadline))
-        outcome = Outcome()
+        self._max_frame_bytes = FRAME_ROOM_BYTES + order.output_bytes
+        try:
+            return self._follow(order, deadline, on_start, on_output, should_stop)
+        except ContainerLost:
+            self._end_from_outside()
+            raise
+
+    def _follow(
+        self,
+        order: Order,
+        deadline: float,
+        on_start: Callable[[], None],
+        on_output: OutputHandler,
+        should_stop: Callable[[], bool],
+    ) -> Report:
+        outcome = Outcome(order.output_bytes)
         stop_sent = False
         while not outcome.finished:
             if not stop_sent and should_stop():
@@ -152,12 +173,17 @@ class Container:
         return outcome.report()
 
     def _give_up(self, outcome: Outcome, reason: str) -> Report:
-        """The supervisor did not keep its time. Keep what was printed; `close` will kill from outside."""
+        """The supervisor did not keep its time. Keep what was printed."""
         log.warning("container %s did not report in time (%s)", self.name, reason)
-        if not outcome.started and reason != "cancelled":
-            raise NotStarted(self._failure(is_gone=False))
+        self._end_from_outside()
+        if outcome.started or reason == "cancelled":
+            return outcome.report_from_outside(reason)
+        problem = EngineUnavailable(TOO_LONG)
+        raise NotStarted(problem) if self._is_removed else problem
+
+    def _end_from_outside(self) -> None:
         self._is_stuck = True
-        return outcome.report_from_outside(reason)
+        self.close()
 
     def _send(self, data: bytes, deadline: float) -> bool:
         """Write everything before `deadline` (monotonic seconds); False when that was not possible."""
@@ -180,7 +206,7 @@ class Container:
             if len(self._buffer) >= FRAME.size:
                 kind, length = FRAME.unpack_from(self._buffer)
                 end = FRAME.size + length
-                if length > MAX_FRAME_BYTES:
+                if length > self._max_frame_bytes:
                     self._ended = True
                     return None
                 if len(self._buffer) >= end:
@@ -209,7 +235,7 @@ class Container:
             with contextlib.suppress(OSError):
                 self._stdin.close()
             if self._is_stuck or not self._wait_for_exit(GRACE_SECONDS):
-                self._kill()
+                self._is_removed = self._kill()
             with contextlib.suppress(OSError):
                 self._last_words = (self._stderr.read(8000) or b"").decode(errors="replace")
             self._stdout.close()
@@ -227,23 +253,27 @@ class Container:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         return self._process.returncode is not None
 
-    def _kill(self) -> None:
-        """Kill from outside, insisting: a create that is still under way answers "no such container"."""
+    def _kill(self) -> bool:
+        """Kill from outside, insisting: a create that is still under way answers "no such container".
+
+        True when the client has confirmed the removal.
+        """
         deadline = time.monotonic() + KILL_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run([self._client, "kill", self.name], capture_output=True, timeout=10, check=False)
             if self._wait_for_exit(0.5):
-                return
+                return True
         log.error("container %s could not be killed", self.name)
         self._process.kill()
         self._process.wait()
+        return False
 
     def _failure(self, *, is_gone: bool) -> EngineError:
         """Why nothing runs here: what the client said before it went, or that the engine takes too long."""
         if not is_gone:
             self._is_stuck = True
-            return EngineUnavailable("The container engine took too long to start a program.")
+            return EngineUnavailable(TOO_LONG)
         self.close()
         log.warning("container %s failed: %s", self.name, self._last_words.strip() or "no reason given")
         return explain(self._last_words, "The container engine could not start a container.")

@@ -17,6 +17,9 @@ SUPERVISOR_CAPABILITIES = ("SETUID", "SETGID", "SETPCAP", "KILL")
 
 LABEL = "safe-code-executor"
 
+TCP_BUFFER_BYTES = "4096 16384 16384"
+"""Smallest, first and largest buffer of one direction of a connection: tcp(7)."""
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -47,10 +50,15 @@ def resource_flags(limits: Limits, app_mb: int) -> list[str]:
         "--shm-size", f"{limits.shm_mb}m",
         # The program's files. Belongs to root, so the program cannot write there; counts as memory.
         "--tmpfs", f"/app:rw,nosuid,nodev,noexec,size={app_mb}m,mode=755",
-        # A core_pattern that pipes starts a root helper on the host.
-        "--ulimit", "core=0:0",
+        # A core_pattern that pipes starts a root helper on the host, also at a limit of 0; 1 forbids it: core(5).
+        "--ulimit", "core=1:1",
         "--ulimit", "nofile=1024:1024",
         "--ulimit", f"fsize={(app_mb + limits.shm_mb) << 20}",
+        # Where cgroup v1 counts, buffers of TCP are on nobody's account. The profile keeps programs from raising them.
+        "--sysctl", f"net.ipv4.tcp_rmem={TCP_BUFFER_BYTES}",
+        "--sysctl", f"net.ipv4.tcp_wmem={TCP_BUFFER_BYTES}",
+        # When the host runs out of memory, a container goes before the host's own services.
+        "--oom-score-adj", "500",
     ]  # fmt: skip
 
 
@@ -63,6 +71,11 @@ def security_flags(options: EngineOptions) -> list[str]:
     if options.seccomp:
         flags += ["--security-opt", f"seccomp={options.seccomp}"]
     flags += [
+        # No terminals and no message queues: both are budgets that all containers share, and can be written to.
+        "--tmpfs", "/dev/pts:ro,nosuid,nodev,noexec,size=4k",
+        "--tmpfs", "/dev/mqueue:ro,nosuid,nodev,noexec,size=4k",
+        # Where the supervisor gives the container's uid a name.
+        "--tmpfs", "/etc/sandbox:rw,nosuid,nodev,noexec,size=8k,mode=755",
         # Its own System V and POSIX IPC; `none` would take /dev/shm away.
         "--ipc", "private",
         "--cgroupns", "private",
@@ -86,24 +99,29 @@ def security_flags(options: EngineOptions) -> list[str]:
 
 
 def park_words(language: Language, wait_seconds: float) -> list[str]:
-    """The supervisor's arguments in a container that shall wait with an interpreter of this language started.
+    """The supervisor's further arguments in a container that shall wait with an interpreter of this language started.
 
     It ends by itself after `wait_seconds`, in case nobody is left to end it.
     """
     return [str(int(wait_seconds)), *language.settings(parked=True), *language.command(language.file_name)]
 
 
+def container_name(number: int) -> str:
+    """An engine has no two containers of one name, so none of one number either, and the uid goes by the number."""
+    return f"sce-{number:05}"
+
+
 def run_command(
     options: EngineOptions,
     limits: Limits,
     *,
-    name: str,
+    number: int,
     labels: Mapping[str, str],
     app_mb: int,
     park: Sequence[str] = (),
 ) -> list[str]:
     """The argv that starts one container with the supervisor's stdin and stdout attached."""
-    argv = [options.client, "run", "--interactive", *mission_flags(limits), "--name", name]
+    argv = [options.client, "run", "--interactive", *mission_flags(limits), "--name", container_name(number)]
     for key, value in labels.items():
         argv += ["--label", f"{key}={value}"]
-    return [*argv, *resource_flags(limits, app_mb), *security_flags(options), options.image, *park]
+    return [*argv, *resource_flags(limits, app_mb), *security_flags(options), options.image, str(number), *park]

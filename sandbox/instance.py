@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import logging
 import os
 import re
@@ -22,6 +23,10 @@ log = logging.getLogger(__name__)
 
 LIST_SECONDS = 10
 REMOVE_SECONDS = 30
+
+NUMBERS = 49_999
+"""How many numbers there are for containers: a prime, so that steps of any width visit all of them. Few enough that
+each can stand for a uid within a user namespace of 65536, which the supervisor chooses by it."""
 
 _NAME = re.compile(r"[0-9a-f]{8}")
 """Of an instance. A label that is anything else was not set by us, and must not become a path."""
@@ -42,14 +47,20 @@ class Instance:
         self._path = self._locks / self.id
         self._lock = self._path.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # Steps of a random width: two servers meet at one number now and then, and not at many in a row.
+        self._count = itertools.count()
+        self._first, self._step = secrets.randbelow(NUMBERS), 1 + secrets.randbelow(NUMBERS - 1)
 
     @property
     def labels(self) -> dict[str, str]:
         return {f"{LABEL}.scope": self.scope, f"{LABEL}.instance": self.id}
 
-    def container_name(self) -> str:
-        """A name no other container has."""
-        return f"sce-{self.id}-{secrets.token_hex(4)}"
+    def new_number(self) -> int:
+        """A number for a container, below `NUMBERS`. This process gives each once before it gives one again.
+
+        Another server may use the same one by chance. The engine then refuses the second container of that name.
+        """
+        return (self._first + self._step * next(self._count)) % NUMBERS
 
     def sweep(self, client: str) -> int:
         """Remove what dead instances of this scope left; the number of containers. Never raises."""

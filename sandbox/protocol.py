@@ -16,13 +16,18 @@ from sandbox.models import Stream
 FRAME = struct.Struct(">cI")
 ORDER = struct.Struct(">?dqq")
 REPORT = struct.Struct(">iqqqqqq")
-MAX_FRAME_BYTES = 1 << 27
-"""No frame of our supervisor is larger; one that claims to be does not come from it."""
+FRAME_ROOM_BYTES = 1 << 17
+"""No frame of our supervisor is larger than this and what is kept of a stream."""
 
 STOP = FRAME.pack(b"K", 0)
 
 REASONS = {b"": None} | {reason.encode(): reason for reason in ("timeout", "output_limit", "cancelled")}
 """Why the supervisor ended a program, as it says it and as a report has it."""
+
+REFUSALS = (b"corrupt_archive", b"archive_too_large")
+"""Why the supervisor does not start one, in the codes of the API."""
+
+STREAMS = {b"O": Stream.STDOUT, b"E": Stream.STDERR}
 
 GARBLED = "The container's answer cannot be read. Try again."
 
@@ -85,11 +90,16 @@ class Report:
 
 
 class Outcome:
-    """Collects the supervisor's frames of one run until they make a report."""
+    """Collects the supervisor's frames of one run until they make a report.
 
-    def __init__(self) -> None:
+    A program that has taken over its supervisor may send what it likes; it costs us no more than an honest one.
+    """
+
+    def __init__(self, output_bytes: int) -> None:
+        """`output_bytes` is what the order lets the supervisor keep of each stream."""
         self.started = False
         self.finished = False
+        self._output_bytes = output_bytes
         self._started_at = 0.0
         self._done = b""
         self._stdout = Captured()
@@ -99,28 +109,36 @@ class Outcome:
         """Note one frame; True for the one that says the program was released.
 
         :raises InvalidArchive: for the one that says the archive could not be unpacked.
+        :raises ContainerLost: for one that our supervisor does not send here.
         """
+        if kind == b"X" and payload in REFUSALS:
+            raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=payload.decode())
+        if kind == b"Y" and not self.started:
+            return False
+        if (kind == b"S") == self.started:
+            raise ContainerLost(GARBLED)
         if kind == b"S":
             self.started = True
             self._started_at = time.monotonic()
             return True
-        if kind == b"O":
-            self._stdout.head += payload
-            on_output(Stream.STDOUT, payload)
-        elif kind == b"E":
-            self._stderr.head += payload
-            on_output(Stream.STDERR, payload)
-        elif kind == b"o":
-            self._stdout.tail = payload
-        elif kind == b"e":
-            self._stderr.tail = payload
-        elif kind == b"D":
+        if kind == b"D":
             self._done = payload
             self.finished = True
-        elif kind == b"X":
-            code = payload.decode(errors="replace")
-            raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=code)
+        else:
+            self._take_output(kind, payload, on_output)
         return False
+
+    def _take_output(self, kind: bytes, payload: bytes, on_output: OutputHandler) -> None:
+        stream = STREAMS.get(kind.upper())
+        captured = self._stdout if stream is Stream.STDOUT else self._stderr
+        kept_bytes = len(captured.head) + len(captured.tail) + len(payload)
+        if stream is None or captured.tail or kept_bytes > self._output_bytes:
+            raise ContainerLost(GARBLED)
+        if kind.isupper():
+            captured.head += payload
+            on_output(stream, payload)
+        else:
+            captured.tail = payload
 
     def report(self) -> Report:
         """What the frames add up to, once `finished`.

@@ -20,7 +20,7 @@ from sandbox.complaints import explain
 from sandbox.container import CLIENT_ENVIRONMENT, Container, NotStarted
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
 from sandbox.models import Stream
-from sandbox.protocol import MAX_FRAME_BYTES, Order, Report
+from sandbox.protocol import FRAME_ROOM_BYTES, Order, Report
 from tests.conftest import eventually
 
 CLIENT = '''#!{python} -I
@@ -208,7 +208,8 @@ done()
 
 
 def test_a_large_frame_arrives_whole(start: Start) -> None:
-    report = run(start("order(); send(b'S'); send(b'O', b'x' * 5_000_000); done()"))
+    order = Order(**{**vars(ORDER), "output_bytes": 5_000_000})
+    report = run(start("order(); send(b'S'); send(b'O', b'x' * 5_000_000); done()"), order=order)
     assert len(report.stdout.head) == 5_000_000
 
 
@@ -302,7 +303,7 @@ def test_a_report_cut_short_is_no_report(start: Start) -> None:
         run(start("""order(); send(b'S'); os.write(1, struct.pack('>cI', b'D', 50) + b'only 7')"""))
 
 
-@pytest.mark.parametrize("length", [MAX_FRAME_BYTES + 1, (1 << 32) - 1])
+@pytest.mark.parametrize("length", [FRAME_ROOM_BYTES + ORDER.output_bytes + 1, (1 << 32) - 1])
 def test_a_frame_too_large_to_be_ours_is_not_waited_for(start: Start, length: int) -> None:
     began = time.monotonic()
     with pytest.raises(ContainerLost):
@@ -324,7 +325,7 @@ def test_a_supervisor_that_does_not_keep_the_time_is_killed_from_outside(start: 
     log, began = Log(), time.monotonic()
     container = start("order(); send(b'S'); send(b'O', b'kept'); time.sleep(60)")
     report = run(container, log)
-    container.close()
+    assert container._process.returncode is not None, "it is dead before there is an answer"
     assert (report.stopped, report.wait_status, bytes(report.stdout.head)) == ("timeout", None, b"kept")
     assert report.cpu_seconds is None
     assert report.max_rss_kb is None
@@ -338,7 +339,7 @@ def test_a_supervisor_that_ignores_a_cancellation_is_killed_from_outside(start: 
     order = Order(**{**vars(ORDER), "timeout_seconds": 60.0})
     container = start("order(); send(b'S'); time.sleep(60)")
     report = run(container, log, order)
-    container.close()
+    assert container._process.returncode is not None, "it is dead before there is an answer"
     assert report.stopped == "cancelled"
     assert kills(tmp_path) == ["the-name"]
 
@@ -350,9 +351,19 @@ def test_an_engine_that_never_starts_the_program_has_run_nothing(
     container = start("order(); time.sleep(60)")
     with pytest.raises(NotStarted) as caught:
         run(container)
-    container.close()
+    assert container._process.returncode is not None, "it is dead before another one is tried"
     assert isinstance(caught.value.reason, EngineUnavailable)
     assert kills(tmp_path) == ["the-name"]
+
+
+def test_a_run_is_not_tried_again_while_the_container_that_has_it_may_live(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_module, "START_SECONDS", 0.3)
+    monkeypatch.setattr(container_module, "KILL_SECONDS", 0.5)
+    monkeypatch.setenv("REFUSE_KILLS", "1000")
+    with pytest.raises(EngineUnavailable):
+        run(start("order(); time.sleep(60)"))
 
 
 def test_a_waiting_container_whose_engine_is_frozen_is_given_up_soon(
@@ -363,7 +374,28 @@ def test_a_waiting_container_whose_engine_is_frozen_is_given_up_soon(
     container.wait_ready()
     with pytest.raises(NotStarted):
         run(container)
-    container.close()
+    assert kills(tmp_path) == ["the-name"]
+
+
+FORGED = [
+    "send(b'S')",
+    "send(b'O', b'x' * 501); send(b'O', b'x' * 500)",
+    "send(b'E', b'x' * 600); send(b'e', b'x' * 600)",
+    "send(b'o', b'x'); send(b'o', b'x')",
+    "send(b'Z', b'what is this?')",
+    "send(b'X', b'internal_error')",
+    "send(b'Y')",
+]
+
+
+@pytest.mark.parametrize("script", [f"send(b'S'); {forged}" for forged in FORGED] + ["send(b'O', b'early')", "done()"])
+def test_what_our_supervisor_never_says_loses_the_container_and_ends_it(
+    start: Start, tmp_path: Path, script: str
+) -> None:
+    container = start(f"order(); {script}; time.sleep(60)")
+    with pytest.raises(ContainerLost):
+        run(container)
+    assert container._process.returncode is not None, "it is dead before there is an answer"
     assert kills(tmp_path) == ["the-name"]
 
 

@@ -23,8 +23,9 @@ import pytest
 from executor import Executor
 from sandbox import engine, languages
 from sandbox.archive import check_archive
-from sandbox.docker_command import EngineOptions, run_command
+from sandbox.docker_command import EngineOptions, container_name, run_command
 from sandbox.engine import image_for
+from sandbox.instance import NUMBERS
 from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult
 from sandbox.protocol import Order
@@ -228,8 +229,9 @@ class PlainRunner:
     def __init__(self, executor: Executor) -> None:
         settings = executor.settings
         options = EngineOptions(settings.docker, image_for(settings), str(engine.PROFILE))
-        self.name = f"sce-test-plain-{os.getpid()}"
-        argv = run_command(options, settings.limits, name=self.name, labels={}, app_mb=executor._app_mb())
+        number = NUMBERS + os.getpid() % NUMBERS  # no server gives it to a container
+        self.name = container_name(number)
+        argv = run_command(options, settings.limits, number=number, labels={}, app_mb=executor._app_mb())
         at = argv.index(options.image)
         argv[at:] = ["--entrypoint", "python3", options.image, "-I", "-c", (PROGRAMS / "runner.py").read_text()]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

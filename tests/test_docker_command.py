@@ -21,14 +21,14 @@ LIMITS = Limits(
 )
 OPTIONS = EngineOptions(client="docker", image="the/image:tag", seccomp="/etc/profile.json")
 
-# One flag a line, with its value where it has one: a flag that comes or goes must come or go here too.
+# One flag a line, with its value (~ for a blank) where it has one: a flag that comes or goes must come or go here too.
 EXPECTED = """
 --interactive
 --rm
 --network none
 --memory 128m
 --read-only
---name the-name
+--name sce-00042
 --label a=1
 --label b=2
 --memory-swap 128m
@@ -36,9 +36,12 @@ EXPECTED = """
 --pids-limit 64
 --shm-size 16m
 --tmpfs /app:rw,nosuid,nodev,noexec,size=40m,mode=755
---ulimit core=0:0
+--ulimit core=1:1
 --ulimit nofile=1024:1024
 --ulimit fsize=58720256
+--sysctl net.ipv4.tcp_rmem=4096~16384~16384
+--sysctl net.ipv4.tcp_wmem=4096~16384~16384
+--oom-score-adj 500
 --cap-drop ALL
 --cap-add SETUID
 --cap-add SETGID
@@ -46,6 +49,9 @@ EXPECTED = """
 --cap-add KILL
 --security-opt no-new-privileges
 --security-opt seccomp=/etc/profile.json
+--tmpfs /dev/pts:ro,nosuid,nodev,noexec,size=4k
+--tmpfs /dev/mqueue:ro,nosuid,nodev,noexec,size=4k
+--tmpfs /etc/sandbox:rw,nosuid,nodev,noexec,size=8k,mode=755
 --ipc private
 --cgroupns private
 --hostname sandbox
@@ -54,10 +60,11 @@ EXPECTED = """
 --dns 192.0.2.1
 --dns-search .
 """
+WORDS = [word.replace("~", " ") for word in EXPECTED.split()]
 
 
 def command(options: EngineOptions = OPTIONS, limits: Limits = LIMITS, **changes: object) -> list[str]:
-    arguments = {"name": "the-name", "labels": {"a": "1", "b": "2"}, "app_mb": 40, **changes}
+    arguments = {"number": 42, "labels": {"a": "1", "b": "2"}, "app_mb": 40, **changes}
     return run_command(options, limits, **arguments)  # type: ignore[arg-type]
 
 
@@ -70,7 +77,7 @@ def has(argv: list[str], *words: str) -> bool:
 
 
 def test_the_whole_command_is_the_one_written_down_here() -> None:
-    assert command() == ["docker", "run", *EXPECTED.split(), "the/image:tag"]
+    assert command() == ["docker", "run", *WORDS, "the/image:tag", "42"]
 
 
 @pytest.mark.parametrize(
@@ -143,12 +150,12 @@ def test_a_container_that_waits_is_told_what_to_start_after_the_image(language) 
     argv = command(park=park_words(language, 1260.0))
     words = argv[argv.index(OPTIONS.image) + 1 :]
     settings = [f"{name}={value}" for name, value in (*language.environment, *language.warm_up)]
-    assert words == ["1260", *settings, *language.command(language.file_name)]
+    assert words == ["42", "1260", *settings, *language.command(language.file_name)]
 
 
 def test_nothing_of_a_program_ever_is_on_the_command_line() -> None:
     """Code travels over stdin: other users of the host can read command lines."""
-    assert [word for word in command() if word not in EXPECTED.split()] == ["docker", "run", OPTIONS.image]
+    assert [word for word in command() if word not in WORDS] == ["docker", "run", OPTIONS.image, "42"]
 
 
 def test_python_and_node_wait_for_the_same_files_that_runs_name() -> None:

@@ -17,7 +17,7 @@ import pytest
 from executor import Executor
 from sandbox import engine
 from sandbox.docker_command import LABEL
-from sandbox.instance import Instance
+from sandbox.instance import NUMBERS, Instance
 from sandbox.models import RunRequest, Status
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT, containers, docker, eventually
@@ -142,7 +142,7 @@ def test_a_sweep_of_an_engine_that_is_away_does_not_raise(tmp_path: Path, monkey
 def test_instances_that_start_at_once_agree_on_the_scope_and_on_nothing_else(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from sandbox.instance import Instance\n"
-        "i = Instance(Path(sys.argv[1])); print(i.scope, i.id, i.container_name())"
+        "i = Instance(Path(sys.argv[1])); print(i.scope, i.id, i.new_number())"
     )
 
     def start(_: int) -> list[str]:
@@ -151,9 +151,16 @@ def test_instances_that_start_at_once_agree_on_the_scope_and_on_nothing_else(tmp
 
     with ThreadPoolExecutor(4) as workers:
         answers = list(workers.map(start, range(4)))
-    scopes, ids, names = (set(column) for column in zip(*answers, strict=True))
-    assert (len(scopes), len(ids), len(names)) == (1, 4, 4)
+    scopes, ids, numbers = (set(column) for column in zip(*answers, strict=True))
+    assert (len(scopes), len(ids), len(numbers)) == (1, 4, 4)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["scope"]
+
+
+def test_a_number_is_given_again_only_when_all_others_have_been(tmp_path: Path) -> None:
+    with instance_in(tmp_path) as instance:
+        numbers = [instance.new_number() for _ in range(NUMBERS + 1)]
+    assert set(numbers[:-1]) == set(range(NUMBERS))
+    assert numbers[-1] == numbers[0]
 
 
 def test_the_scope_outlives_its_instances(tmp_path: Path) -> None:

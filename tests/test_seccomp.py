@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import json
 import re
+import secrets
 import subprocess
-import uuid
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.docker_command import EngineOptions, run_command
+from sandbox.docker_command import EngineOptions, container_name, run_command
 from sandbox.engine import default_image
+from sandbox.instance import NUMBERS
 from sandbox.settings import Settings, load
 
 PROFILE = Path(__file__).resolve().parent.parent / "sandbox" / "seccomp.json"
@@ -131,6 +132,7 @@ def test_nothing_forbidden_is_allowed() -> None:
 
 def test_calls_whose_danger_is_in_an_argument_are_only_allowed_by_argument() -> None:
     expected = {"clone", "socket", "socketpair", "setsockopt", "ioctl", "prctl", "personality", "mknod", "mknodat"}
+    expected |= {"setrlimit", "prlimit64"}
     assert {name for group in profile()["syscalls"] if "args" in group for name in group["names"]} == expected
 
 
@@ -169,7 +171,7 @@ HOW_TO_GET_AN_ENGINE = (
 )
 
 
-def container_argv(settings: Settings, name: str, seccomp: str) -> list[str]:
+def container_argv(settings: Settings, number: int, seccomp: str) -> list[str]:
     """A real run's flags, with the runner in the supervisor's place."""
     options = EngineOptions(
         client=settings.docker,
@@ -177,12 +179,13 @@ def container_argv(settings: Settings, name: str, seccomp: str) -> list[str]:
         seccomp=seccomp,
         podman="podman" in Path(settings.docker).name,
     )
-    argv = run_command(options, settings.limits, name=name, labels={}, app_mb=8)
+    argv = run_command(options, settings.limits, number=number, labels={}, app_mb=8)
+    at = argv.index(options.image)
     return [
-        *argv[:-1],
+        *argv[:at],
         "--entrypoint",
         "python3",
-        argv[-1],
+        options.image,
         "-I",
         "-c",
         (GUEST / "runner.py").read_text(encoding="utf-8"),
@@ -207,19 +210,19 @@ class Answers:
 def ask_container(seccomp: str) -> Answers:
     """Everything one container says, under the profile at this path or under none (`unconfined`)."""
     settings = load(memory_mb=256)
-    name = f"sce-test-seccomp-{uuid.uuid4().hex[:12]}"
+    number = NUMBERS + secrets.randbelow(NUMBERS)  # no server gives it to a container
     plan = {
         "numbers": {machine: numbers_to_try(machine) for machine in ("x86_64", "aarch64")},
         "probes": (GUEST / "probes.py").read_text(encoding="utf-8"),
         "programs": programs(),
     }
-    argv = container_argv(settings, name, seccomp)
+    argv = container_argv(settings, number, seccomp)
     try:
         done = subprocess.run(argv, input=json.dumps(plan), capture_output=True, text=True, timeout=100)
     except OSError as problem:
         pytest.fail(f"{HOW_TO_GET_AN_ENGINE}{problem}")
     except subprocess.TimeoutExpired:
-        subprocess.run([settings.docker, "rm", "--force", name], capture_output=True, timeout=30)
+        subprocess.run([settings.docker, "rm", "--force", container_name(number)], capture_output=True, timeout=30)
         pytest.fail(f"The container under {seccomp} did not end within 100 seconds.")
     if done.returncode:
         pytest.fail(f"{HOW_TO_GET_AN_ENGINE}The container under {seccomp} ended with {done.returncode}: {done.stderr}")
@@ -329,6 +332,20 @@ def test_sockets_cannot_load_bpf_or_kernel_tls(ours: Answers) -> None:
     attempts = ours.outcomes("setsockopt ")
     assert attempts.pop("setsockopt SO_REUSEADDR") == attempts.pop("setsockopt TCP_NODELAY") == "ok"
     assert set(attempts.values()) == {"EPERM"}
+
+
+def test_every_socket_option_but_the_size_of_a_buffer_can_be_set(ours: Answers, unfiltered: Answers) -> None:
+    attempts, control = ours.outcomes("SOL_SOCKET "), unfiltered.outcomes("SOL_SOCKET ")
+    assert list(attempts) == [f"SOL_SOCKET {option}" for option in range(26)]
+    assert attempts == control | {"SOL_SOCKET 7": "EPERM", "SOL_SOCKET 8": "EPERM"}
+    assert control["SOL_SOCKET 7"] == control["SOL_SOCKET 8"] == "ok"
+
+
+def test_every_limit_can_be_set_but_that_of_core_files(ours: Answers) -> None:
+    attempts = ours.outcomes("limit ")
+    assert attempts.pop("limit 4") == attempts.pop("limit 4 high") == "EPERM"
+    assert len(attempts) == 16
+    assert set(attempts.values()) == {"ok"}
 
 
 def test_mknod_makes_fifos_and_nothing_else(ours: Answers) -> None:

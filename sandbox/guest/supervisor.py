@@ -10,13 +10,15 @@ four bytes big-endian, the payload) over its own stdin and stdout, which the pro
 
 A, V and N are strings of which each ends with NUL, which no argument and no file name can contain.
 
-Arguments, if any, are those of env(1) after a number of seconds: `SECONDS [NAME=VALUE]... COMMAND [ARGUMENT]...`.
-The command is then started at once and *parked*: its script is a FIFO, so the interpreter does all of its start-up
+The first argument is the container's number, from which the program's uid follows. Further ones, if any, are those of
+env(1) after a number of seconds: `NUMBER [SECONDS [NAME=VALUE]... COMMAND [ARGUMENT]...]`. The command is then started
+at once and *parked*: its script is a FIFO, so the interpreter does all of its start-up
 and blocks reading its first line. When the run arrives, a regular file takes the FIFO's name and the source is
 written into the FIFO. Nothing is hooked, so there is nothing for the program to notice; what Node.js loads in advance
 is in warm_up.cjs, which removes its traces itself. Nobody waits longer than those seconds.
 
-When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here.
+When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here. So nothing that a
+program does may hold it up: every descriptor that it shares with one is non-blocking, and no loop waits for one to stop.
 
 What it imports is paid for at every start of a container, beside the interpreter's own 8 ms of CPU: 1 ms, as `os`,
 `signal` and `ctypes` are replaced by what they are made of (the same functions, without paths, enums and types), and
@@ -46,7 +48,12 @@ else:
     import posix as os
 
 APP = "/app"
-NOBODY = 65534
+NOGROUP = 65534
+# Some of the kernel's budgets go by uid and count over the whole host, so each container has a uid of its own. No host
+# gives those from here on to anybody, and they are not what container engines map; a user namespace ends at 65536.
+FIRST_HOST_UID = 1_900_000_000
+FIRST_NAMESPACE_UID = 10_000
+PASSWD, PASSWD_OF_IMAGE = "/etc/sandbox/passwd", "/sandbox/passwd"
 FRAME = struct.Struct(">cI")
 ORDER = struct.Struct(">?dqq")  # may be parked, seconds, output bytes, bytes of output that end the program
 REPORT = struct.Struct(">iqqqqqq")  # wait status, OOM kills (-1: unknown), wall us, CPU us, RSS kB, dropped bytes
@@ -54,7 +61,10 @@ READ_BYTES = 65536
 OUTPUT_PIPE_BYTES = 1 << 18
 GATHER_SECONDS = 0.01  # how long news of a program may wait for more, to travel together
 PR_CAPBSET_DROP = 24  # prctl(2)
-OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")  # cgroup v2, v1
+REAPED_AT_ONCE = 100
+# cgroup v2, v1
+OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+CPU_COUNTERS = ("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpuacct/cpuacct.usage")
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": APP, "LANG": "C.UTF-8"}
 
 
@@ -116,26 +126,53 @@ class Order:
         self.stdin = receive(b"I")
 
 
+# --- The program's user -----------------------------------------------------------------------------------
+
+
+def uid_of(number: int) -> int:
+    """The uid of this container's program. The host gives no two living containers of an engine the same number."""
+    host_uid = FIRST_HOST_UID + number
+    with open("/proc/self/uid_map", "rb") as mapping:
+        for line in mapping:
+            first, _, count = map(int, line.split())
+            if first <= host_uid < first + count:
+                return host_uid
+    return FIRST_NAMESPACE_UID + number
+
+
+def name_user(uid: int) -> None:
+    """Let the image's list of users call this uid `nobody`, for `id`, `getpass` and `os.userInfo()`."""
+    with open(PASSWD_OF_IMAGE, "rb") as users:
+        lines = users.read().replace(b"nobody:x:65534:", b"nobody:x:%d:" % uid)
+    write_file(PASSWD, [lines])
+
+
 # --- The program's process --------------------------------------------------------------------------------
 
 
 class Program:
-    """One process running `command` as nobody, with pipes for its three standard streams."""
+    """One process running `command` under `uid`, with pipes for its three standard streams."""
 
-    def __init__(self, command: list[str], environment: list[str]) -> None:
+    def __init__(self, uid: int, command: list[str], environment: list[str]) -> None:
+        self.uid = uid
         self.command = command
         self.environment = environment
-        # The pipes belong to the program's user, so that it may open /dev/stdin and /dev/stdout as usual.
-        os.seteuid(NOBODY)
+        # The pipes belong to the program's user, so that it may open /dev/stdin and /dev/stdout as usual. The kernel
+        # charges them to the real uid of who makes them. No other process of that user is alive at this moment.
+        os.setresuid(uid, uid, 0)
         child_stdin, self.stdin = os.pipe()
         self.stdout, child_stdout = os.pipe()
         self.stderr, child_stderr = os.pipe()
-        os.seteuid(0)
+        os.setresuid(0, 0, 0)
         for descriptor in (self.stdout, self.stderr):
             widen(descriptor)
+        # A program can read its own output and fill its own input, by opening them again in /proc/self/fd: whatever
+        # poll(2) has said of a pipe may have changed.
+        for descriptor in (self.stdin, self.stdout, self.stderr):
+            os.set_blocking(descriptor, False)
         self.pid = os.fork()
         if self.pid == 0:
-            become(command, environment, child_stdin, child_stdout, child_stderr)
+            become(uid, command, environment, child_stdin, child_stdout, child_stderr)
         for descriptor in (child_stdin, child_stdout, child_stderr):
             os.close(descriptor)
 
@@ -153,8 +190,8 @@ class Program:
 def widen(descriptor: int) -> None:
     """Let a pipe hold more than 64 KiB: Node loses what did not fit when a program calls process.exit().
 
-    Not much more, because the kernel bounds the sum for each user over all containers: pipe-user-pages-soft,
-    64 MiB, pipe(7). Beyond it a pipe stays as it is.
+    Not much more, because the kernel bounds the sum for each user: pipe-user-pages-soft, 64 MiB, pipe(7). Beyond it
+    a pipe stays as it is.
     """
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, OUTPUT_PIPE_BYTES)
@@ -162,7 +199,7 @@ def widen(descriptor: int) -> None:
         pass
 
 
-def become(command: list[str], environment: list[str], *streams: int) -> NoReturn:
+def become(uid: int, command: list[str], environment: list[str], *streams: int) -> NoReturn:
     """In the child: give up every privilege and turn into the program. Never returns."""
     try:
         signal.set_wakeup_fd(-1)
@@ -176,8 +213,8 @@ def become(command: list[str], environment: list[str], *streams: int) -> NoRetur
             adjustment.write(b"1000")
         os.chdir(APP)
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)  # clears every capability: capabilities(7)
+        os.setresgid(NOGROUP, NOGROUP, NOGROUP)
+        os.setresuid(uid, uid, uid)  # clears every capability: capabilities(7)
         variables = BASE_ENVIRONMENT | dict(setting.split("=", 1) for setting in environment)
         for folder in variables["PATH"].split(":"):  # os.execvpe would import `warnings` for this
             path = f"{folder}/{command[0]}"
@@ -211,11 +248,11 @@ def exited(pid: int) -> bool:
 class Parked:
     """An interpreter that has started and waits for the first line of its script."""
 
-    def __init__(self, command: list[str], environment: list[str]) -> None:
+    def __init__(self, uid: int, command: list[str], environment: list[str]) -> None:
         self.script = command[-1]
         os.mkfifo(self.script)
         os.chmod(self.script, 0o644)
-        self.program = Program(command, environment)
+        self.program = Program(uid, command, environment)
         self.writer = self._wait_for_reader()
 
     def _wait_for_reader(self) -> int | None:
@@ -328,9 +365,12 @@ class Capture:
         self.tail = bytearray()
         self.dropped = 0
 
-    def read(self) -> int:
-        """Take what is there; the number of bytes, 0 at the end of the stream."""
-        data = os.read(self.descriptor, READ_BYTES)
+    def read(self) -> int | None:
+        """Take what is there; the number of bytes, 0 at the end of the stream, None when there is nothing."""
+        try:
+            data = os.read(self.descriptor, READ_BYTES)
+        except BlockingIOError:
+            return None
         head, rest = data[: self.head_left], data[self.head_left :]
         if head:
             self.outbox.put(self.kind, head)
@@ -355,9 +395,8 @@ class Feed:
     """Bytes on their way into a pipe whose reader may be slow, or gone."""
 
     def __init__(self, descriptor: int, data: bytes) -> None:
-        self.descriptor = descriptor
+        self.descriptor = descriptor  # non-blocking
         self.data = memoryview(data)
-        os.set_blocking(descriptor, False)
 
     def push(self) -> bool:
         """Write what fits; True when there is nothing left to do."""
@@ -392,7 +431,7 @@ class Run:
         self.wakeup = wakeup
         self.stopped = b""  # why, if it was us who ended it
         self.wait_status: int | None = None
-        self.cpu_seconds = 0.0
+        self.reaped_cpu_seconds = 0.0
         self.max_rss_kb = 0
 
     def wait(self, deadline: float) -> None:
@@ -427,34 +466,37 @@ class Run:
                 self.stopped = b"cancelled"
         elif descriptor == self.wakeup:
             os.read(self.wakeup, 1024)
-            self.reap(os.WNOHANG)
+            if not self.reap(os.WNOHANG, REAPED_AT_ONCE):
+                signal.raise_signal(signal.SIGCHLD)  # come back, after a look at the clock
         elif descriptor in self.feeds:
             if self.feeds[descriptor].push():
                 del self.feeds[descriptor]
                 return True
         else:
             count = self.captures[descriptor].read()
-            self.output_left -= count
-            if self.output_left < 0:
-                self.stopped = b"output_limit"
-            if not count:
+            if count == 0:
                 del self.captures[descriptor]
                 return True
+            self.output_left -= count or 0
+            if self.output_left < 0:
+                self.stopped = b"output_limit"
         return False
 
-    def reap(self, options: int) -> None:
-        """Collect every process that has ended: the program, and what it left to us."""
-        while True:
+    def reap(self, options: int, at_most: int = sys.maxsize) -> bool:
+        """Collect processes that have ended: the program, and what it left to us. False when there may be more."""
+        while at_most:
+            at_most -= 1
             try:
                 pid, status, usage = os.wait4(-1, options)
             except ChildProcessError:
-                return
+                return True
             if pid == 0:
-                return
-            self.cpu_seconds += usage.ru_utime + usage.ru_stime
+                return True
+            self.reaped_cpu_seconds += usage.ru_utime + usage.ru_stime
             self.max_rss_kb = max(self.max_rss_kb, usage.ru_maxrss)
             if pid == self.program.pid:
                 self.wait_status = status
+        return False
 
     def kill_all(self) -> None:
         """Kill and collect everything but ourselves: kill(2) with -1 from PID 1 reaches the whole container."""
@@ -465,32 +507,48 @@ class Run:
         self.reap(0)
 
 
-class OomCounter:
-    """How many processes the kernel has killed for memory in this container."""
+class Cgroup:
+    """What the kernel counts for the whole container, whatever its processes do."""
 
     def __init__(self) -> None:
-        self._descriptor: int | None = None
-        for path in OOM_COUNTERS:
-            try:
-                self._descriptor = os.open(path, os.O_RDONLY)
-            except OSError:
-                continue
-            break
-        self._before = self._read()
+        self._oom_counter = open_first(OOM_COUNTERS)
+        self._cpu_counter = open_first(CPU_COUNTERS)
 
-    def risen(self) -> int:
-        """By how much since this was made; -1 when the kernel does not say."""
-        now = self._read()
-        return -1 if now is None or self._before is None else now - self._before
+    def oom_kills(self) -> int | None:
+        """How many processes the kernel has killed for memory; None when it does not say."""
+        return read_count(self._oom_counter, b"oom_kill")
 
-    def _read(self) -> int | None:
-        if self._descriptor is None:
-            return None
-        for line in os.pread(self._descriptor, 4096, 0).splitlines():
-            name, _, count = line.partition(b" ")
-            if name == b"oom_kill":
-                return int(count)
+    def cpu_seconds(self) -> float | None:
+        """CPU time of everything but ourselves; None when the kernel does not say."""
+        own = time.process_time()  # first, as it makes the kernel add what is running now to the other figure
+        microseconds = read_count(self._cpu_counter, b"usage_usec")
+        return None if microseconds is None else microseconds / 1e6 - own
+
+
+def open_first(paths: tuple[str, ...]) -> int | None:
+    for path in paths:
+        try:
+            return os.open(path, os.O_RDONLY)
+        except OSError:
+            pass
+    return None
+
+
+def read_count(descriptor: int | None, name: bytes) -> int | None:
+    """The number that follows `name`; one without a name is in nanoseconds, as cpuacct.usage."""
+    if descriptor is None:
         return None
+    for line in os.pread(descriptor, 4096, 0).splitlines():
+        key, _, count = line.partition(b" ")
+        if key == name:
+            return int(count)
+        if not count:
+            return int(key) // 1000
+    return None
+
+
+def difference(after: float | None, before: float | None, otherwise: float) -> float:
+    return otherwise if after is None or before is None else max(0, after - before)
 
 
 def prepare(order: Order, parked: Parked | None) -> tuple[Program | None, list[tuple[int, bytes]]]:
@@ -509,22 +567,26 @@ def prepare(order: Order, parked: Parked | None) -> tuple[Program | None, list[t
     return None, []
 
 
-def execute(parked: Parked | None, wakeup: int, oom_counter: OomCounter) -> None:
+def execute(uid: int, parked: Parked | None, wakeup: int, cgroup: Cgroup) -> None:
     """Receive one run, carry it out, report it."""
     order = Order()
     program, feeds = prepare(order, parked)
     order.payload = b""
+    oom_before, cpu_before = cgroup.oom_kills(), cgroup.cpu_seconds()
     started = time.monotonic()
-    cpu_before = program.cpu_seconds() if program else 0.0
+    waited_cpu_seconds = program.cpu_seconds() if program else 0.0
     if program is None:
-        program = Program(order.command, order.environment)
+        program = Program(uid, order.command, order.environment)
     run = Run(order, program, [Feed(*feed) for feed in (*feeds, (program.stdin, order.stdin))], wakeup)
     run.wait(started + order.timeout_seconds)
+    wall_seconds = time.monotonic() - started
+    reaped_cpu_seconds = max(0.0, run.reaped_cpu_seconds - waited_cpu_seconds)
     report = REPORT.pack(
         run.wait_status,
-        oom_counter.risen(),
-        int((time.monotonic() - started) * 1e6),
-        int(max(0.0, run.cpu_seconds - cpu_before) * 1e6),
+        int(difference(cgroup.oom_kills(), oom_before, -1)),
+        int(wall_seconds * 1e6),
+        # What a program's children used is in here even if nobody waited for them.
+        int(difference(cgroup.cpu_seconds(), cpu_before, reaped_cpu_seconds) * 1e6),
         run.max_rss_kb,
         *(capture.dropped for capture in run.outputs),
     )
@@ -541,21 +603,23 @@ def main() -> NoReturn:
     signal.signal(signal.SIGALRM, lambda *_: os._exit(3))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # an engine that stops would wait ten seconds for us
     drop_bounding_set()
+    number, *words = sys.argv[1:]
+    uid = uid_of(int(number))
+    name_user(uid)
     parked = None
-    if len(sys.argv) > 1:
-        wait_seconds, *words = sys.argv[1:]
-        signal.alarm(int(wait_seconds))
+    if words:
+        signal.alarm(int(words.pop(0)))
         environment = []
         while "=" in words[0]:
             environment.append(words.pop(0))
-        parked = Parked(words, environment)
-    oom_counter = OomCounter()
+        parked = Parked(uid, words, environment)
+    cgroup = Cgroup()
     gc.freeze()
     gc.disable()  # one run is too short to be worth a collection
     try:
         send(b"Y")
         try:
-            execute(parked, wakeup, oom_counter)
+            execute(uid, parked, wakeup, cgroup)
         except Refused as problem:
             send(b"X", str(problem).encode())
         # Not before the host has answered its client: the engine's work after our exit would compete with that.

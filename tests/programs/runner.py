@@ -84,6 +84,7 @@ def run(program):
 
 
 def main():
+    shutil.copyfile("/sandbox/passwd", "/etc/sandbox/passwd")
     for line in sys.stdin:
         program = json.loads(line)
         write_files(program["files"])

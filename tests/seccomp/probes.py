@@ -11,6 +11,7 @@ import json
 import mmap
 import os
 import platform
+import resource
 import signal
 import socket
 import sys
@@ -19,11 +20,11 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 NUMBERS = {
     "x86_64": {
         "socket": 41, "socketpair": 53, "clone": 56, "ioctl": 16, "prctl": 157, "personality": 135,
-        "setsockopt": 54, "mknodat": 259, "getpid": 39,
+        "setsockopt": 54, "mknodat": 259, "getpid": 39, "prlimit64": 302,
     },
     "aarch64": {
         "socket": 198, "socketpair": 199, "clone": 220, "ioctl": 29, "prctl": 167, "personality": 92,
-        "setsockopt": 208, "mknodat": 33, "getpid": 172,
+        "setsockopt": 208, "mknodat": 33, "getpid": 172, "prlimit64": 261,
     },
 }[platform.machine()]  # fmt: skip
 HIGH = 1 << 32
@@ -123,6 +124,8 @@ def socket_plan():
     for name, (level, option) in SOCKET_OPTIONS.items():
         plan[f"setsockopt {name}"] = lambda level=level, option=option: set_option(level, option)
         plan[f"setsockopt {name} high"] = lambda level=level, option=option: set_option(HIGH | level, HIGH | option)
+    for option in range(26):
+        plan[f"SOL_SOCKET {option}"] = lambda option=option: set_option(1, option)
     plan["setsockopt SO_REUSEADDR"] = lambda: set_option(1, 2)
     plan["setsockopt TCP_NODELAY"] = lambda: set_option(6, 1)
     return plan
@@ -150,6 +153,20 @@ def argument_plan():
     return plan
 
 
+def set_limit(number):
+    """Set a limit to what it is, which nobody needs a privilege for."""
+    limit = (ctypes.c_uint64 * 2)(*(value & 0xFFFFFFFFFFFFFFFF for value in resource.getrlimit(number & 0xFF)))
+    return call(NUMBERS["prlimit64"], 0, number, ctypes.byref(limit), 0)
+
+
+def limit_plan():
+    plan = {"limit 4 query": lambda: call(NUMBERS["prlimit64"], 0, 4, 0, ctypes.byref((ctypes.c_uint64 * 2)()))}
+    for number in range(16):
+        plan[f"limit {number}"] = lambda number=number: set_limit(number)
+    plan["limit 4 high"] = lambda: set_limit(HIGH | 4)
+    return plan
+
+
 def machine_plan():
     """The other doors of an x86_64 kernel. aarch64 has none that a running 64-bit program could use."""
     if platform.machine() != "x86_64":
@@ -170,7 +187,7 @@ def main():
         f"call {name}": lambda number=number: call(number, 0, 0, 0, 0, 0, 0)
         for name, number in json.loads(sys.argv[1]).items()
     }
-    plan |= socket_plan() | argument_plan() | machine_plan()
+    plan |= socket_plan() | argument_plan() | limit_plan() | machine_plan()
     with open("/proc/self/status") as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
     answers = {"Seccomp": status["Seccomp"], "NoNewPrivs": status["NoNewPrivs"], "Uid": status["Uid"].split()[0]}
