@@ -75,7 +75,7 @@ def security_flags(options: EngineOptions) -> list[str]:
         "--tmpfs", "/dev/pts:ro,nosuid,nodev,noexec,size=4k",
         "--tmpfs", "/dev/mqueue:ro,nosuid,nodev,noexec,size=4k",
         # Where the supervisor gives the container's uid a name.
-        "--tmpfs", "/etc/sandbox:rw,nosuid,nodev,noexec,size=8k,mode=755",
+        "--tmpfs", "/etc/sandbox:rw,nosuid,nodev,noexec,size=64k,mode=755",
         # Its own System V and POSIX IPC; `none` would take /dev/shm away.
         "--ipc", "private",
         "--cgroupns", "private",

@@ -23,8 +23,24 @@ SUPERVISOR_CAPABILITIES = "1e0"
 """KILL, SETGID, SETUID and SETPCAP, as /proc writes a set: what a container keeps of root."""
 HIDDEN = "hidden"
 """What the probe reports of a limit whose file it cannot find."""
+MAX_CONNECTION_BYTES = 128 << 10
+"""What one TCP connection may hold unread, beyond the container's memory where cgroup v1 counts."""
 PROBE = """
-import json, pathlib
+import json, pathlib, socket
+def unread_bytes():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        try:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
+        except OSError:
+            pass
+        client.setblocking(False)
+        sent = 0
+        try:
+            while sent < 1 << 24:
+                sent += client.send(bytes(4096))
+        except BlockingIOError:
+            pass
+        return sent
 def read(*names):
     for name in names:
         try:
@@ -40,6 +56,7 @@ print(json.dumps({
     "cpu": read("cpu/cpu.cfs_quota_us", "cpu,cpuacct/cpu.cfs_quota_us", "cpu.max"),
     "seccomp": status["Seccomp"].strip(),
     "capabilities": status["CapBnd"].strip(),
+    "connection": str(unread_bytes()),
 }))
 """
 
@@ -121,6 +138,7 @@ def judge(seen: dict[str, str], limits: Limits) -> Iterator[Finding]:
     """One row per protection: does it hold inside?"""
     ignored = "The engine ignores this limit: do not run untrusted programs on it (podman: use root or cgroup v2)."
     swap = "Programs may swap: boot with swapaccount=1, or switch swap off."
+    large = "Bytes that nobody reads may be outside of the memory limit: use our seccomp profile, or cgroup v2."
     unfiltered = "No system call is filtered: use an engine that supports seccomp."
     memory = str(limits.memory_mb << 20)
     yield _row("memory limit", seen["memory"], {memory}, ignored)
@@ -128,6 +146,9 @@ def judge(seen: dict[str, str], limits: Limits) -> Iterator[Finding]:
     yield _row("process limit", seen["pids"], {str(limits.pids)}, ignored)
     yield _row("CPU limit", seen["cpu"], {str(round(limits.cpus * 100_000))}, ignored)  # of a period of 100 ms
     yield _row("seccomp", seen["seccomp"], {"2"}, unfiltered)
+    unread = seen["connection"]
+    few = {unread} if int(unread) <= MAX_CONNECTION_BYTES else set()
+    yield _row("TCP buffers", unread, few, large, fatal=False)
     kept = seen["capabilities"].lstrip("0")
     yield _row("capabilities", kept, {SUPERVISOR_CAPABILITIES}, "The engine ignores --cap-drop ALL.")
 

@@ -51,7 +51,7 @@ EXPECTED = """
 --security-opt seccomp=/etc/profile.json
 --tmpfs /dev/pts:ro,nosuid,nodev,noexec,size=4k
 --tmpfs /dev/mqueue:ro,nosuid,nodev,noexec,size=4k
---tmpfs /etc/sandbox:rw,nosuid,nodev,noexec,size=8k,mode=755
+--tmpfs /etc/sandbox:rw,nosuid,nodev,noexec,size=64k,mode=755
 --ipc private
 --cgroupns private
 --hostname sandbox

@@ -289,16 +289,24 @@ def test_no_image_and_no_way_to_pull_says_what_to_type(
 def test_doctor_finds_every_limit_in_place(real_engine: None, settings: Settings) -> None:
     found = {finding.what: finding for finding in doctor.examine(settings)}
     assert not [finding for finding in found.values() if finding.advice and finding.fatal]
-    assert {"client", "engine", "image", "memory limit", "process limit", "CPU limit", "seccomp"} <= set(found)
-    assert found["memory limit"].found == "holds"
+    assert {"client", "engine", "image", "memory limit", "process limit", "CPU limit", "seccomp", "TCP buffers"} <= set(
+        found
+    )
+    assert found["memory limit"].found == found["TCP buffers"].found == "holds"
+
+
+def test_doctor_tries_how_much_a_connection_holds(real_engine: None, settings: Settings) -> None:
+    other = settings.model_copy(update={"seccomp": "default"})
+    found = {finding.what: finding for finding in doctor.examine(other)}
+    assert found["TCP buffers"].found.startswith("DOES NOT HOLD (")
 
 
 def test_doctor_reports_limits_that_are_ignored(settings: Settings) -> None:
     unlimited = {"memory": "9223372036854771712", "swap": "9223372036854771712", "pids": "max", "cpu": "-1"}
-    seen = {**unlimited, "seccomp": "0", "capabilities": "000001ffffffffff"}
+    seen = {**unlimited, "seccomp": "0", "capabilities": "000001ffffffffff", "connection": "7160192"}
     findings = list(doctor.judge(seen, settings.limits))
     assert [finding.what for finding in findings if not finding.advice] == []
-    assert [finding.what for finding in findings if not finding.fatal] == ["swap limit"]
+    assert [finding.what for finding in findings if not finding.fatal] == ["swap limit", "TCP buffers"]
 
 
 def test_doctor_stops_at_an_engine_that_is_not_there(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
