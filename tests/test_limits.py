@@ -220,7 +220,7 @@ def test_no_resource_limit_can_be_raised(run: Run) -> None:
         "    except (ValueError, OSError): print('refused')\n"
         "print(r.getrlimit(r.RLIMIT_CORE))"
     )
-    assert result.output == "refused\nrefused\nrefused\n(0, 0)\n"
+    assert result.output == "refused\nrefused\nrefused\n(1, 1)\n"
 
 
 def test_the_kernel_holds_a_container_to_its_processor_quota(run: Run, executor: Executor) -> None:
