@@ -17,8 +17,8 @@ and blocks reading its first line. When the run arrives, a regular file takes th
 written into the FIFO. Nothing is hooked, so there is nothing for the program to notice; what Node.js loads in advance
 is in warm_up.cjs, which removes its traces itself. Nobody waits longer than those seconds.
 
-When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here. So nothing that a
-program does may hold it up: every descriptor that it shares with one is non-blocking, and no loop waits for one to stop.
+When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here. So nothing that
+a program does may hold it up: what it shares with one never blocks, and no loop waits for a program to stop.
 
 What it imports is paid for at every start of a container, beside the interpreter's own 8 ms of CPU: 1 ms, as `os`,
 `signal` and `ctypes` are replaced by what they are made of (the same functions, without paths, enums and types), and
