@@ -16,6 +16,7 @@ import re
 import secrets
 import subprocess
 from pathlib import Path
+from typing import TextIO
 
 from sandbox.docker_command import LABEL
 
@@ -45,8 +46,7 @@ class Instance:
         self.scope = _scope(data_dir / "scope")
         self.id = secrets.token_hex(4)
         self._path = self._locks / self.id
-        self._lock = self._path.open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = _lock(self._path)
         # Steps of a random width: two servers meet at one number now and then, and not at many in a row.
         self._count = itertools.count()
         self._first, self._step = secrets.randbelow(NUMBERS), 1 + secrets.randbelow(NUMBERS - 1)
@@ -64,17 +64,10 @@ class Instance:
 
     def sweep(self, client: str) -> int:
         """Remove what dead instances of this scope left; the number of containers. Never raises."""
-        removed = 0
-        alive: dict[str, bool] = {}
-        for container, instance in self._containers(client):
-            if instance not in alive:
-                alive[instance] = self._is_alive(instance)
-            if not alive[instance]:
-                removed += _remove(client, container)
-        for instance, living in alive.items():
-            if not living and _NAME.fullmatch(instance):
-                (self._locks / instance).unlink(missing_ok=True)
-        return removed
+        containers = self._containers(client)
+        names = {instance for _, instance in containers} | {path.name for path in self._locks.iterdir()}
+        alive = {instance for instance in names if self._is_alive(instance)}
+        return sum(_remove(client, container) for container, instance in containers if instance not in alive)
 
     def close(self) -> None:
         """Give up the name."""
@@ -93,17 +86,32 @@ class Instance:
         return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
 
     def _is_alive(self, instance: str) -> bool:
+        """Whether somebody holds the lock of that instance. The file of one that is dead is removed."""
         if instance == self.id:
             return True
         path = self._locks / instance
-        if not _NAME.fullmatch(instance) or not path.exists():
+        if not _NAME.fullmatch(instance) or not path.is_file():
             return False
-        with path.open() as file:
-            try:
+        try:
+            with path.open() as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+                path.unlink()  # while we hold it: a server that is just starting waits for the lock, and then notices
+        except BlockingIOError:
+            return True
+        except OSError as problem:
+            log.warning("left-over lock %s not removed: %s", instance, type(problem).__name__)
         return False
+
+
+def _lock(path: Path) -> TextIO:
+    """The file, made and locked; made again when a sweep took it for a dead instance's before it was locked."""
+    while True:
+        file = path.open("w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                return file
+        file.close()
 
 
 def _scope(path: Path) -> str:

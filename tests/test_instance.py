@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import secrets
 import signal
 import subprocess
 import sys
@@ -168,6 +170,35 @@ def test_the_scope_outlives_its_instances(tmp_path: Path) -> None:
         pass
     with instance_in(tmp_path) as second:
         assert (first.scope == second.scope, first.id == second.id) == (True, False)
+
+
+def test_the_next_start_removes_the_locks_of_the_dead_and_nothing_else(settings: Settings, real_engine: None) -> None:
+    locks = settings.data_dir / "instances"
+    with instance_in(settings.data_dir) as living:
+        for name in ("deadbeef", "0badcafe", "notes.txt"):
+            (locks / name).touch()  # as after a SIGKILL, when no container was left
+        (locks / "12345678").mkdir()
+        with Executor(settings) as executor:
+            own = executor._instance.id
+            assert {path.name for path in locks.iterdir()} == {living.id, own, "notes.txt", "12345678"}
+
+
+def test_a_lock_taken_for_a_dead_one_while_its_server_starts_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "ab" * count)
+    path = tmp_path / "instances" / ("ab" * 4)
+    path.parent.mkdir()
+    with ThreadPoolExecutor(1) as starter, path.open("w") as sweeper:
+        fcntl.flock(sweeper, fcntl.LOCK_EX)  # a sweep found the file before its maker had locked it
+        starting = starter.submit(Instance, tmp_path)
+        time.sleep(0.2)
+        assert not starting.done()
+        path.unlink()
+        sweeper.close()
+        instance = starting.result(5)
+    with contextlib.closing(instance), path.open() as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_closing_gives_up_the_lock(tmp_path: Path) -> None:
