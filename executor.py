@@ -35,6 +35,7 @@ from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult, Stream
 from sandbox.pool import Pool
 from sandbox.protocol import Captured, Order, Report
+from sandbox.readiness import Readiness
 from sandbox.settings import Settings, load
 from sandbox.teardown import Teardown
 
@@ -85,6 +86,7 @@ class Executor:
             max_age_seconds=settings.pool_max_age_seconds,
         )
         self._pool.open()
+        self._readiness = Readiness(self._look_whether_ready)
 
     def __enter__(self) -> Executor:
         return self
@@ -263,10 +265,13 @@ class Executor:
     # --- Readiness and the end ----------------------------------------------------------------------------
 
     def check_ready(self) -> None:
-        """Return when programs can be run.
+        """Return when programs can be run; the answer may be a second old.
 
         :raises EngineError: with a sentence that says what is missing.
         """
+        self._readiness.check()
+
+    def _look_whether_ready(self) -> None:
         engine.check(self.settings)
         if problem := self._pool.problem():
             raise problem
