@@ -89,6 +89,15 @@ class Settings(BaseSettings):
     max_held_bytes: int = _row(
         128 << 20, "Archives of running and waiting requests kept in memory together.", unit="bytes", ge=0
     )
+    max_bodies_bytes: int = _row(
+        128 << 20,
+        "Request bodies kept together until answered, three quarters for one address; 64 KiB of each are free.",
+        unit="bytes",
+        ge=0,
+    )
+    max_address_connections: int = _row(
+        0, "Connections from one address; 0 allows three quarters of all.", unit="connections", ge=0
+    )
     max_archive_members: int = _row(1000, "Entries in an archive.", unit="entries", ge=1, le=100_000)
     max_archive_bytes: int = _row(32 << 20, "Size of an archive unpacked.", unit="bytes", ge=1024, le=1 << 32)
     max_stdin_bytes: int = _row(64 << 10, "Standard input given to a program.", unit="bytes", ge=0, le=1 << 24)

@@ -1,14 +1,18 @@
 """The HTTP door: everything between a socket and `executor.py`, apart from the routes, which are in `app.py`.
 
-    requests.py   bytes and forms -> RunRequest, or InvalidRequest in words a person reads
-    limits.py     how many bytes a request may send
-    errors.py     the one table from exception to HTTP status and JSON body
-    guards.py     who may ask: Host, Origin, and the headers every answer carries
-    streaming.py  a run as server-sent events
-    openapi.py    the description of the API that is served at /openapi.json
-    logs.py       how log lines look
-    channel.py    one connection: bounds before reading, JSON for waitress's own errors, clients that dawdle
-    server.py     listening, serving, draining on SIGTERM
+    requests.py     bytes and forms -> RunRequest, or InvalidRequest in words a person reads
+    limits.py       how many bytes a request may send
+    errors.py       the one table from exception to HTTP status and JSON body
+    guards.py       who may ask: Host, Origin, and the headers every answer carries
+    streaming.py    a run as server-sent events
+    openapi.py      the description of the API that is served at /openapi.json
+    logs.py         how log lines look
+    parser.py       one request as it arrives: bounds before reading, and by when it must be complete
+    bodies.py       the room that bodies share
+    channel.py      one connection: JSON for waitress's own errors, clients that dawdle
+    connections.py  all of them, and which one goes for a new one
+    dispatcher.py   the threads that serve requests
+    server.py       listening, serving, draining on SIGTERM
 
 Import rule: modules here know `executor` and `sandbox`, never the other way round.
 """

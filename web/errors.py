@@ -58,12 +58,14 @@ SENTENCES: dict[int, tuple[str, str]] = {
     400: ("bad_request", "The request is not one this server understands."),
     404: ("not_found", "There is nothing at this address. GET /openapi.json lists the routes."),
     405: ("method_not_allowed", "This address does not take that method."),
+    408: ("request_timeout", "The request took too long to arrive."),
     413: ("body_too_large", "A field of the form is too large, or the form has too many parts."),
     414: ("uri_too_long", "The address is too long."),
     415: ("unsupported_media_type", "This route does not take a body of that kind."),
     431: ("headers_too_large", "The request headers are too large."),
     500: ("internal", "Something went wrong on our side. It has been logged."),
     501: ("not_implemented", "The request uses a transfer encoding this server does not know."),
+    503: ("busy", "Too many uploads are under way."),
 }
 """HTTP status -> slug and sentence, for errors that HTTP software raises on its own."""
 

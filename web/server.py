@@ -1,4 +1,4 @@
-"""The listening server: waitress with bounded connections (`web/channel.py`), and an ending that keeps promises.
+"""The listening server: waitress with bounded connections (`web/connections.py`), and an ending that keeps promises.
 
 On SIGTERM no new connections are taken, and running requests end while the I/O loop still writes their answers.
 (waitress's own shutdown stops the loop first, waits 5 seconds, and leaves what a full socket buffer did not take.)
@@ -21,12 +21,12 @@ from types import FrameType
 from typing import Any, Protocol
 
 from flask import Flask
-from waitress import create_server, wasyncore
+from waitress import wasyncore
 from waitress.adjustments import Adjustments
-from waitress.server import BaseWSGIServer
 
 from sandbox.settings import Settings
-from web.channel import Channel
+from web.bodies import Bodies
+from web.connections import Connections, Listener
 from web.dispatcher import Dispatcher
 from web.limits import BODY_LIMITS, body_limit
 
@@ -41,8 +41,9 @@ IDLE_SECONDS = 60
 FLUSH_SECONDS = 5
 """How long, after the last run has ended, its answer may take to be written."""
 MAX_HEADER_BYTES = 32 << 10
-HIGH_WATERMARK_BYTES = 256 << 10
-"""Unsent bytes of a stream at which its generator has to wait."""
+NO_WATERMARK_BYTES = 1 << 60
+"""waitress makes a thread wait while more than this is unsent, so readers that never read would take all threads.
+What an answer can hold is bounded, and so is what all of them hold (`web/connections.py`)."""
 
 
 class Closable(Protocol):
@@ -116,27 +117,12 @@ class Server:
         self._next_check = 0.0
         runs = settings.effective_concurrent_runs() + settings.queue_size
         self._dispatcher = Dispatcher(runs + SPARE_THREADS)
-        server = create_server(
-            app,
-            map=self._map,
-            sockets=sockets,
-            _dispatcher=self._dispatcher,
-            connection_limit=runs + SPARE_CONNECTIONS,
-            channel_timeout=IDLE_SECONDS,
-            cleanup_interval=10,
-            # Keeps the connection readable during a request, which is how a vanished client is noticed.
-            channel_request_lookahead=1,
-            max_request_header_size=MAX_HEADER_BYTES,
-            outbuf_high_watermark=HIGH_WATERMARK_BYTES,
-            asyncore_use_poll=True,  # select() ends at descriptor 1024
-            log_socket_errors=False,
-            expose_tracebacks=False,
-            ident="",
-        )
-        _bound_bodies(server.adj, settings)
-        self._listeners = [item for item in self._map.values() if isinstance(item, BaseWSGIServer)]
-        for listener in self._listeners:
-            listener.channel_class = Channel
+        connections = runs + SPARE_CONNECTIONS
+        self._connections = Connections(connections, settings.max_address_connections or connections * 3 // 4)
+        adjustments = _adjustments(settings)
+        self._listeners = [
+            Listener(app, bound, self._dispatcher, adjustments, self._connections, self._map) for bound in sockets
+        ]
 
     def run(self, executor: Closable) -> None:
         """Serve; when told to stop, drain and close `executor`. Returns when everything has ended."""
@@ -149,7 +135,7 @@ class Server:
         while closing.is_alive():
             self._turn(0.05)
         deadline = time.monotonic() + FLUSH_SECONDS
-        while any(channel.is_busy() for channel in self._channels()) and time.monotonic() < deadline:
+        while any(channel.is_busy() for channel in self._connections) and time.monotonic() < deadline:
             self._turn(0.05)
         self._dispatcher.shutdown(timeout=1)
         wasyncore.close_all(self._map)
@@ -166,37 +152,49 @@ class Server:
 
     def _turn(self, seconds: float = LOOP_SECONDS) -> None:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
+        self._connections.drop_unread()
         now = time.monotonic()
         if now >= self._next_check:
             self._next_check = now + LOOP_SECONDS
-            for channel in self._channels():
-                if channel.is_overdue(now):
-                    channel.handle_close()
-
-    def _channels(self) -> list[Channel]:
-        return [item for item in self._map.values() if isinstance(item, Channel)]
+            for channel in self._connections:
+                channel.look_after(now)
 
     def _stop_listening(self) -> None:
         for listener in self._listeners:
             listener.accepting = False
             listener.del_channel()
             listener.socket.close()
-        for channel in self._channels():
+        for channel in self._connections:
             if not channel.is_busy() and channel.request is None:
                 channel.handle_close()
 
 
-def _bound_bodies(adjustments: Adjustments, settings: Settings) -> None:
-    """Give waitress's settings a variant for each path that takes a large body; they hold for all others."""
-
-    def limit(path: str) -> int:
-        return body_limit(path, settings) + 1  # waitress refuses at its limit, not above it
-
-    adjustments.max_request_body_size = limit("")
+def _adjustments(settings: Settings) -> Adjustments:
+    """waitress's settings, with a variant for each path that takes a large body; they hold for all others."""
+    adjustments = Adjustments(
+        connection_limit=sys.maxsize,  # `Connections` decides
+        channel_timeout=IDLE_SECONDS,
+        cleanup_interval=10,
+        # Keeps the connection readable during a request, which is how a vanished client is noticed.
+        channel_request_lookahead=1,
+        max_request_header_size=MAX_HEADER_BYTES,
+        max_request_body_size=_body_bound("", settings),
+        outbuf_high_watermark=NO_WATERMARK_BYTES,
+        asyncore_use_poll=True,  # select() ends at descriptor 1024
+        log_socket_errors=False,
+        expose_tracebacks=False,
+        ident="",
+    )
+    adjustments.bodies = Bodies(settings.max_bodies_bytes)
     adjustments.of_route = {}
     for path in BODY_LIMITS:
         adjustments.of_route[path] = copy.copy(adjustments)
-        adjustments.of_route[path].max_request_body_size = limit(path)
+        adjustments.of_route[path].max_request_body_size = _body_bound(path, settings)
+    return adjustments
+
+
+def _body_bound(path: str, settings: Settings) -> int:
+    return body_limit(path, settings) + 1  # waitress refuses at its limit, not above it
 
 
 def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:

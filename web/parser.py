@@ -1,0 +1,97 @@
+"""One request as it arrives: how large it may be, by when it must be complete, and what is refused at its head.
+
+What is different from waitress 3.0.2, each because of something its source does otherwise:
+- a body is bounded by the limit of its own route, and refused on its announced length, before it is read;
+- head and body have to arrive in time, and large bodies share a budget (`web/bodies.py`);
+- a request whose end two headers tell differently is refused (RFC 9112, section 6.1).
+"""
+
+from __future__ import annotations
+
+import time
+
+from waitress.adjustments import Adjustments
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import Error
+
+HEAD_SECONDS = 10
+"""How long a client may take to send the head of a request."""
+BODY_SECONDS = 20
+"""How long it may take to send the body, beside a second for each `BODY_BYTES_PER_SECOND`."""
+BODY_BYTES_PER_SECOND = 32 << 10
+
+
+class TooSlow(Error):
+    """The request was not complete in time."""
+
+    code = 408
+    reason = "Request Timeout"
+
+
+class TooManyBodies(Error):
+    """There is no room for one more body."""
+
+    code = 503
+    reason = "Service Unavailable"
+
+
+class Parser(HTTPRequestParser):
+    """Reads one request of a client at `address`."""
+
+    path = "-"  # waitress logs it, and has none when the first line made no sense
+
+    def __init__(self, adj: Adjustments, address: str) -> None:
+        super().__init__(adj)
+        self.adj = adj
+        self.address = address
+        self.created_at = time.monotonic()
+        self.counted_bytes = 0
+        self._clock_started_at = self.created_at
+
+    def received(self, data: bytes) -> int:
+        was_in_head = not self.headers_finished
+        consumed: int = super().received(data)
+        if was_in_head and self.headers_finished:
+            self.restart_clock()
+        if not self.error and not self._count_body():
+            self.fail(TooManyBodies(""))
+        return consumed
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        self.adj = self.adj.of_route.get(self.path, self.adj)
+        names = {line.partition(b":")[0].lower() for line in header_plus.split(b"\r\n")[1:]}
+        if b"transfer-encoding" in names and (b"content-length" in names or self.version != "1.1"):
+            raise ParsingError("the length of the body is ambiguous")
+
+    def _count_body(self) -> bool:
+        """Whether there is room for what the body has announced or, without a length, for what came of it."""
+        body_bytes = max(self.content_length, self.body_bytes_received)
+        counted_bytes = self.adj.bodies.resize(self.address, self.counted_bytes, body_bytes)
+        if counted_bytes is None:
+            return False
+        self.counted_bytes = counted_bytes
+        return True
+
+    def fail(self, error: Error) -> None:
+        """Be complete, and answered with the error."""
+        self.error = error
+        self.completed = True
+
+    def restart_clock(self) -> None:
+        """Time counts from now."""
+        self._clock_started_at = time.monotonic()
+
+    def is_too_slow(self, now: float) -> bool:
+        """Whether the client has had its time, by the monotonic clock."""
+        allowed_seconds: float = HEAD_SECONDS
+        if self.headers_finished:
+            body_bytes = self.content_length or self.body_bytes_received
+            allowed_seconds = BODY_SECONDS + body_bytes / BODY_BYTES_PER_SECOND
+        return now - self._clock_started_at > allowed_seconds
+
+    def close(self) -> None:
+        """Let the body go. May be called more than once."""
+        super().close()
+        self.adj.bodies.resize(self.address, self.counted_bytes, 0)
+        self.counted_bytes = 0
