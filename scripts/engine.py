@@ -25,6 +25,8 @@ START_SECONDS = 60
 LOCAL_SOCKETS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
 SOCKET = Path("/var/run/docker.sock")
 PID_FILES = {"dockerd": Path("/var/run/docker.pid"), "containerd": Path("/var/run/docker/containerd/containerd.pid")}
+SERVICE_SCRIPT = Path("/etc/init.d/docker")
+"""Called itself: `service docker start` would call it with an environment of its own."""
 LOG = BUILD / "dockerd.log"
 # dockerd starts itself twice for every container; collecting garbage less often halves what each start costs.
 ENVIRONMENT = {"GOGC": "400", **os.environ}
@@ -133,8 +135,8 @@ def _start_command() -> str:
 
 def _start_without_init(now: Step) -> None:
     """The service script mounts what cgroups need; where there is none or it fails, `dockerd` alone will do."""
-    if shutil.which("service") and Path("/etc/init.d/docker").exists():
-        now.say("service docker start")
+    if SERVICE_SCRIPT.exists():
+        now.say(f"{SERVICE_SCRIPT} start")
         if _start_service():
             return
         now.say("the service script failed")
@@ -152,7 +154,7 @@ def _start_service() -> bool:
     """Run the service script; whether a `dockerd` came of it. It ends well before the daemon is up."""
     try:
         subprocess.run(
-            ["service", "docker", "start"], env=ENVIRONMENT,
+            [str(SERVICE_SCRIPT), "start"], env=ENVIRONMENT,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             timeout=START_SECONDS, check=True,
         )  # fmt: skip

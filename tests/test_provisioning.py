@@ -206,8 +206,11 @@ def test_without_permission_the_group_is_named(tmp_path: Path, monkeypatch: pyte
         engine_script._start_daemon(Step("test"))
 
 
-def test_a_stopped_engine_is_started_despite_stale_pid_files() -> None:
-    """In namespaces of its own, so that the machine's engine, sockets, networks and images are out of reach.
+@pytest.mark.parametrize("has_service_script", [False, True])
+def test_a_stopped_engine_is_started_despite_stale_pid_files(has_service_script: bool) -> None:
+    """Either way it collects garbage less often, which is CPU that each container would take.
+
+    In namespaces of its own, so that the machine's engine, sockets, networks and images are out of reach.
 
     The pid files name a process that lives and is no daemon, as after a crash and some time: 1 is the shell.
     """
@@ -215,11 +218,17 @@ def test_a_stopped_engine_is_started_despite_stale_pid_files() -> None:
         pytest.fail(
             "This test starts an engine, which takes root and `dockerd` (`make engine` as root).", pytrace=False
         )
+    # The package's own script does not work in every sandbox: it raises limits.
+    service_script = (
+        "printf '#!/bin/sh\\ndockerd >/dev/null 2>&1 &\\n' > /etc/init.d/docker; chmod +x /etc/init.d/docker"
+    )
     script = f"""
         set -eu
         mount -t tmpfs none /var/lib/docker
         mount -t tmpfs none /run
-        if [ -d /etc/init.d ]; then mount -t tmpfs none /etc/init.d; fi
+        mkdir -p /etc/init.d
+        mount -t tmpfs none /etc/init.d
+        {service_script if has_service_script else ""}
         ip link set lo up
         mkdir -p /run/docker/containerd
         echo $$ > /run/docker.pid
@@ -227,13 +236,17 @@ def test_a_stopped_engine_is_started_despite_stale_pid_files() -> None:
         {PYTHON} -m scripts.engine start
         {PYTHON} -m scripts.engine start
         {PYTHON} -m scripts.engine status
+        tr '\\0' '\\n' </proc/$(cat /run/docker.pid)/environ | grep '^GOGC='
     """
     isolated = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--propagation", "private"]
     done = run(*isolated, "sh", "-c", script, DOCKER_HOST="unix:///var/run/docker.sock", SCE_DOCKER="docker")
     assert done.returncode == 0, done.stdout
     assert "removing the stale docker.pid" in done.stdout
     assert "removing the stale containerd.pid" in done.stdout
-    assert done.stdout.count("dockerd in the background") == 1
+    way = "/etc/init.d/docker start" if has_service_script else "dockerd in the background"
+    assert done.stdout.count(way) == 1
+    assert "service script failed" not in done.stdout
+    assert "GOGC=400" in done.stdout.splitlines()
     assert " started (" in done.stdout
     assert " ready (" in done.stdout
 
