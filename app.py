@@ -108,7 +108,7 @@ def _add_history_routes(app: Flask, history: History) -> None:
             language=languages.resolve(query.language).name if query.language else "",
             status=query.status.value if query.status else "",
         )
-        return json_response({"runs": runs, "next": following})
+        return json_response({"history": runs, "next": following})
 
     @app.get("/history/<run_id>")
     def show_run(run_id: str) -> Response:

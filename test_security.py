@@ -260,7 +260,7 @@ def check_bad_batch(api: Api) -> str:
     tasks = [{"language": "python", "code": f"print('{mark}')"}, {"language": "cobol", "code": "x"}]
     response = api.post("/run-batch", json={"tasks": tasks})
     expect(response.status_code == 400 and "tasks[1]" in response.json()["error"], response.text)
-    found = api.get("/history", params={"q": mark}).json()["runs"]
+    found = api.get("/history", params={"q": mark}).json()["history"]
     expect(not found, "the good task has run")
     return str(response.json()["error"])[:60]
 
@@ -296,7 +296,7 @@ def check_history(api: Api) -> str:
     expect(response.headers.get("X-Content-Type-Options") == "nosniff", "nosniff is missing")
     row = response.json()
     expect((row["code"], row["output"]) == (code, result["output"]), row)
-    newest = [run["id"] for run in api.get("/history").json()["runs"]]
+    newest = [run["id"] for run in api.get("/history").json()["history"]]
     expect(result["id"] in newest, "the run is not in the list")
     return f"{len(newest)} runs listed"
 

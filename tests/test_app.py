@@ -197,7 +197,7 @@ def test_the_history_comes_in_pages_that_meet(client: FlaskClient) -> None:
     seen, before = [], ""
     while before is not None:
         page = client.get(f"/history?limit=2&before={before}").get_json()
-        seen += [item["id"] for item in page["runs"]]
+        seen += [item["id"] for item in page["history"]]
         before = page["next"]
     assert seen == IDS
 
@@ -244,7 +244,7 @@ def test_one_run_of_the_past_can_be_shown_and_deleted(client: FlaskClient) -> No
 
 def test_the_history_can_be_cleared(client: FlaskClient) -> None:
     assert client.delete("/history").get_json() == {"deleted": 5}
-    assert client.get("/history").get_json() == {"runs": [], "next": None}
+    assert client.get("/history").get_json() == {"history": [], "next": None}
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/history"), ("GET", "/history/x"), ("DELETE", "/history")])

@@ -116,7 +116,7 @@ def _run_paths() -> Json:
 
 def _history_paths() -> Json:
     deleted = _answer(_object({"deleted": {"type": "integer", "minimum": 0}}))
-    listing = _object({"runs": _list_of("HistoryRow"), "next": {"type": ["string", "null"]}})
+    listing = _object({"history": _list_of("HistoryRow"), "next": {"type": ["string", "null"]}})
     return {
         "/history": {
             "get": {
