@@ -21,6 +21,9 @@ STATE_CHANGING = [
     ("DELETE", "/history/0123456789abcdef"),
     ("DELETE", "/runs/0123456789abcdef"),
 ]
+READING = [
+    "/history", "/history?q=x", "/history/0123456789abcdef", "/config", "/healthz", "/readyz", "/openapi.json",
+]  # fmt: skip
 FRIEND = "https://docs.example"
 
 
@@ -146,8 +149,45 @@ def test_our_own_page_programs_and_allowed_origins_may_run(client: FlaskClient, 
     assert client.post("/run", json={"code": "1"}, headers=headers).status_code == 200
 
 
-def test_a_link_from_another_site_still_opens_the_page_config(client: FlaskClient) -> None:
-    assert client.get("/config", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", [*READING, "/nowhere"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+    ids=lambda headers: " ".join(headers.values()),
+)
+def test_a_foreign_page_cannot_even_ask(
+    client: FlaskClient, history: FakeHistory, method: str, path: str, headers: dict[str, str]
+) -> None:
+    assert client.open(path, method=method, headers=headers).status_code == 403
+    assert history.asked == {}
+
+
+@pytest.mark.parametrize("path", READING)
+@pytest.mark.parametrize(
+    "headers", [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": FRIEND}]
+)
+def test_our_own_page_programs_and_allowed_origins_may_ask(
+    client: FlaskClient, path: str, headers: dict[str, str]
+) -> None:
+    assert client.get(path, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["navigate", "no-cors"])
+def test_a_link_from_another_site_opens_the_page(client: FlaskClient, mode: str) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode}
+    page = client.get("/", headers=headers)
+    assert page.status_code == 200
+    icon = re.search('href="([^"]+/icon.svg)"', page.text)
+    assert icon is not None
+    with client.get(icon[1], headers=headers) as found:
+        assert found.status_code == 200
 
 
 def test_an_allowed_origin_may_read_answers_and_errors(client: FlaskClient) -> None:

@@ -1,8 +1,9 @@
 """Who may ask: the name a request is addressed to, and the page it comes from. And the headers of every answer.
 
 A web page somewhere can make its reader's browser send requests to this server on localhost. Three doors:
-a name that resolves to 127.0.0.1 (DNS rebinding) is stopped by the Host allow-list; forms, which need no
-permission of ours to be sent, by Origin and Sec-Fetch-Site; reading answers, by the absence of CORS headers.
+a name that resolves to 127.0.0.1 (DNS rebinding) is stopped by the Host allow-list; forms, pictures and the like,
+which need no permission of ours to be sent, by Origin and Sec-Fetch-Site; reading answers, by the absence of CORS
+headers. Browsers send Sec-Fetch-Site only to https and localhost; elsewhere any page can send a GET.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
 )
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN_TO_LINKS = ("index", "static")
+"""Endpoints that other pages may lead to. They cost next to nothing, and tell nothing."""
 API_METHODS = "GET, POST, DELETE"
 PREFLIGHT_SECONDS = "600"
 
@@ -79,13 +81,13 @@ def check_host(host: str, known: frozenset[str]) -> None:
 
 
 def check_origin(request: Request, allowed: frozenset[str]) -> None:
-    """Refuse a request that would change something and that a page of another origin sent.
+    """Refuse a request that a page of another origin sent, but for the page itself and preflights.
 
     Requests without these headers come from programs, not from pages, and pass.
 
     :raises ForeignOrigin: always with the same words, whatever the header said.
     """
-    if request.method in SAFE_METHODS:
+    if request.method == "OPTIONS" or (request.method in ("GET", "HEAD") and request.endpoint in OPEN_TO_LINKS):
         return
     origin = request.headers.get("Origin")
     if origin is not None and origin.lower() in allowed:
