@@ -16,6 +16,7 @@ from sandbox import engine, languages
 from sandbox.errors import EngineError, NotFound
 from sandbox.history import History
 from sandbox.models import RunRequest
+from sandbox.recorder import Recorder
 from sandbox.settings import Settings, SettingsError, load
 from web import errors, guards, limits, logs, openapi, requests, server, streaming
 from web.errors import json_response
@@ -32,8 +33,8 @@ def create_app(
     :raises OSError: when the data folder cannot be written.
     """
     settings = settings or load()
-    history = history or History(history_url(settings), settings.history_limit)
-    executor = executor or Executor(settings, observers=[history.add])
+    history = history or open_history(settings)
+    executor = executor or Executor(settings, observers=[Recorder(history)])
     app = Flask(__name__)
     app.extensions.update(executor=executor, history=history)
     logs.install(app)
@@ -44,6 +45,16 @@ def create_app(
     _add_history_routes(app, history)
     _add_description_routes(app, settings, executor)
     return app
+
+
+def open_history(settings: Settings) -> History:
+    """The history that the settings ask for; it connects at first use."""
+    return History(
+        history_url(settings),
+        settings.history_limit,
+        max_bytes=settings.history_bytes,
+        output_bytes=settings.output_bytes,
+    )
 
 
 def history_url(settings: Settings) -> str:
@@ -107,6 +118,7 @@ def _add_history_routes(app: Flask, history: History) -> None:
             text=query.q,
             language=languages.resolve(query.language).name if query.language else "",
             status=query.status.value if query.status else "",
+            gone=client_gone(),
         )
         return json_response({"history": runs, "next": following})
 

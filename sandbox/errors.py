@@ -9,6 +9,7 @@ A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunRe
     ├── NotFound                  there is no such run
     ├── Busy                      every place is taken; come back later
     ├── Cancelled                 the caller went away or cancelled before the program started
+    ├── HistoryError              the store of past runs cannot be read or written
     └── EngineError               no container could be had, or it was lost
         ├── EngineUnavailable     docker client or engine does not answer
         ├── ImageMissing          the sandbox image is not built
@@ -67,6 +68,12 @@ class Cancelled(SandboxError):
     """The caller went away or cancelled while the run was still waiting for its turn."""
 
     code = "cancelled"
+
+
+class HistoryError(SandboxError):
+    """The store cannot be read or written; programs can still be run."""
+
+    code = "history_unavailable"
 
 
 class EngineError(SandboxError):

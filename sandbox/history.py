@@ -1,104 +1,42 @@
-"""What has been run: a table in a database, SQLite unless told otherwise. Knows nothing of containers or HTTP.
-
-Text is kept as it came, except that NUL becomes U+2400 and a lone surrogate a question mark: PostgreSQL stores
-neither, and SQLite measures and cuts text at the first NUL. The time of a run is when it was asked for: now, less
-what it and its wait in the queue took.
-"""
+"""What has been run: a table in a database, SQLite unless told otherwise. Knows nothing of containers or HTTP."""
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ColumnElement,
-    Connection,
-    Engine,
-    Float,
-    Integer,
-    MetaData,
-    RowMapping,
-    String,
-    Table,
-    Text,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, create_engine, delete, event, func, insert, select
+from sqlalchemy import or_ as any_of
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
 
-from sandbox.errors import NotFound, SandboxError
+from sandbox.errors import HistoryError, NotFound
+from sandbox.history_rows import LONG_FIELDS, MARK_BYTES, SHORT_CHARACTERS, parted, shortened, storable, to_json, to_row
+from sandbox.history_tables import RESTS, RUNS, prepare_schema, prepare_sqlite
 from sandbox.models import RunRequest, RunResult
-
-SHORT_CHARACTERS = 2000
-"""How much of a long field a listing shows."""
-
-LONG_FIELDS = ("code", "stdin", "output", "error")
 
 RETENTION_SLACK = 50
 """Old runs are deleted this many at a time, so that most runs pay nothing for it."""
 
-BUSY_SECONDS = 2
-"""How long a write waits for another process that writes to the same SQLite file."""
+BYTES_SLACK = 16
+"""When the bytes are used up, this part of them is made free at a time."""
+
+SCANNED_ROWS = 100
+"""How many runs are looked through between two looks at the clock; their heads are a few megabytes at most."""
+
+SEARCH_SECONDS = 0.5
+"""After this time a listing ends where it is; the next page goes on from there."""
 
 CURSOR_PREFIX = "row-"
 CURSOR = re.compile(CURSOR_PREFIX + "([0-9]{1,18})")
 """Where a page of a listing ended: no run's id, and good also when that run has been deleted."""
 
-SCHEMA_VERSION = 1
-"""Raise it with every change to the tables, and say in `_prepare_schema` what becomes of older ones."""
-
-METADATA = MetaData()
-VERSIONS = Table("history_version", METADATA, Column("version", Integer, primary_key=True, autoincrement=False))
-RUNS = Table(
-    "runs",
-    METADATA,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
-    Column("id", String(32), nullable=False, unique=True),
-    Column("timestamp", String(32), nullable=False),
-    Column("kind", String(8), nullable=False),
-    Column("language", String(32), nullable=False),
-    Column("code", Text, nullable=False),
-    Column("entry", Text, nullable=False),
-    Column("archive", Text, nullable=False),
-    Column("args", Text, nullable=False),
-    Column("stdin", Text, nullable=False),
-    Column("output", Text, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("exit_code", Integer, nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("signal", String(16)),
-    Column("truncated", Boolean, nullable=False),
-    Column("duration_ms", Float, nullable=False),
-    Column("cpu_ms", Float),
-    Column("memory_kb", Integer),
-    Column("queued_ms", Float, nullable=False),
-    # SQLite would otherwise give the number of a deleted last row again, and paging goes by it.
-    sqlite_autoincrement=True,
-)
-
-ADD_RUN = insert(RUNS)
+ADD_RUN, ADD_RESTS = insert(RUNS), insert(RESTS)
 """Made once, with the values as parameters: SQLAlchemy then finds its SQL by identity and need not build it again."""
-
-
-class HistoryError(SandboxError):
-    """The store cannot be read or written; programs can still be run."""
-
-    code = "history_unavailable"
-
 
 SQLITE_PROBLEMS = {
     sqlite3.SQLITE_NOTADB: "The history's file is damaged; moved away, a new one takes its place.",
@@ -114,11 +52,17 @@ SQLITE_PROBLEMS = {
 class History:
     """The store. Thread-safe; connects at first use."""
 
-    def __init__(self, url: str, limit: int) -> None:
-        """`url` is SQLAlchemy's; `limit` is the number of runs kept, 0 for none."""
+    def __init__(self, url: str, limit: int, *, max_bytes: int = 256 << 20, output_bytes: int = 1 << 20) -> None:
+        """`url` is SQLAlchemy's; `limit` is the number of runs kept, 0 for none, and `max_bytes` what they may take.
+
+        `output_bytes` is what is kept of output, and of errors.
+        """
         self._url = url
         self._limit = limit
+        self._max_bytes = max_bytes
+        self._field_bytes = output_bytes + MARK_BYTES
         self._since_trim = RETENTION_SLACK
+        self._bytes: int | None = None
         self._connecting = threading.Lock()
         self._engine: Engine | None = None
 
@@ -127,9 +71,9 @@ class History:
             if self._engine is None:
                 engine = create_engine(self._url, pool_pre_ping=not self._url.startswith("sqlite"))
                 if engine.dialect.name == "sqlite":
-                    event.listen(engine, "connect", _prepare_sqlite)
+                    event.listen(engine, "connect", prepare_sqlite)
                 try:
-                    _prepare_schema(engine)
+                    prepare_schema(engine)
                 except BaseException:
                     engine.dispose()
                     raise
@@ -143,19 +87,39 @@ class History:
         """
         if not self._limit:
             return
+        run, rests = parted(to_row(request, result, self._field_bytes))
         with _translated(), self._connected().begin() as connection:
-            connection.execute(ADD_RUN, _to_row(request, result))
-            self._since_trim += 1
-            if self._since_trim > min(RETENTION_SLACK, self._limit // 10):
-                self._since_trim = 0
-                self._trim(connection)
+            added = connection.execute(ADD_RUN, run)
+            if rests:
+                assert added.inserted_primary_key is not None
+                connection.execute(ADD_RESTS, {"seq": added.inserted_primary_key.seq, **rests})
+            self._trim_rows(connection)
+            self._trim_bytes(connection, run["stored_bytes"])
 
-    def _trim(self, connection: Connection) -> None:
+    def _trim_rows(self, connection: Connection) -> None:
         """Keep the newest `limit` rows. Numbers may have gaps, so the oldest kept one is looked up."""
+        self._since_trim += 1
+        if self._since_trim <= min(RETENTION_SLACK, self._limit // 10):
+            return
+        self._since_trim = 0
         newest_first = select(RUNS.c.seq).order_by(RUNS.c.seq.desc())
         oldest = connection.execute(newest_first.offset(self._limit - 1).limit(1)).scalar()
         if oldest is not None:
             connection.execute(delete(RUNS).where(RUNS.c.seq < oldest))
+
+    def _trim_bytes(self, connection: Connection, added: int) -> None:
+        """Keep the newest rows that fit. Counted anew only when they seem not to, since counting reads every row."""
+        if self._bytes is not None and self._bytes + added <= self._max_bytes:
+            self._bytes += added
+            return
+        up_to_here = func.sum(RUNS.c.stored_bytes).over(order_by=RUNS.c.seq.desc())
+        totals = select(RUNS.c.seq, up_to_here.label("total")).subquery()
+        self._bytes = int(connection.execute(select(func.max(totals.c.total))).scalar() or 0)
+        if self._bytes > self._max_bytes:
+            too_much = totals.c.total > self._max_bytes - self._max_bytes // BYTES_SLACK
+            newest = select(func.max(totals.c.seq)).where(too_much).scalar_subquery()
+            connection.execute(delete(RUNS).where(RUNS.c.seq <= newest))
+            self._bytes = int(connection.execute(select(func.sum(RUNS.c.stored_bytes))).scalar() or 0)
 
     def page(
         self,
@@ -165,30 +129,39 @@ class History:
         text: str = "",
         language: str = "",
         status: str = "",
+        gone: Callable[[], bool] = lambda: False,
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Runs, newest first, with long fields cut to their first 2000 characters and named in `shortened`.
 
         With them comes what to give as `before` for the older ones, None when there are none. That holds also when
-        runs are deleted meanwhile. `before` may be the id of a run, too. `text` is looked for in code, output,
-        error, entry and archive name, in any case (SQLite: of ASCII letters).
+        runs are deleted meanwhile. `before` may be the id of a run, too. `text` is looked for in entry and archive
+        name and in the first 8192 characters of code, output and error, in any case (SQLite: of ASCII letters).
+        When that takes long, or `gone` says that nobody waits any more, fewer are returned than there are, perhaps
+        none, and the older ones begin where the search has ended.
 
         :raises HistoryError: when the store cannot be read.
         :raises NotFound: when `before` is neither, or the run of that id is not there.
         """
-        conditions = list(_conditions(text, language, status))
-        columns: list[ColumnElement[Any]] = [column for column in RUNS.c if column.name not in LONG_FIELDS]
-        # One character more than is shown tells whether there is more; length() would read the field again.
-        columns += [func.substr(RUNS.c[name], 1, SHORT_CHARACTERS + 1).label(name) for name in LONG_FIELDS]
-        # A negative LIMIT means none at all to SQLite.
         wanted = max(0, min(limit, self._limit))
+        deadline = time.monotonic() + SEARCH_SECONDS
+        found: list[RowMapping] = []
         with _translated(), self._connected().connect() as connection:
-            if before:
-                conditions.append(RUNS.c.seq < _position(connection, before))
-            query = select(*columns).where(*conditions).order_by(RUNS.c.seq.desc()).limit(wanted + 1)
-            rows = connection.execute(query).mappings().all()
-        shown = rows[:wanted]
-        following = f"{CURSOR_PREFIX}{shown[-1]['seq']}" if shown and len(rows) > wanted else None
-        return [_shortened(_to_json(row)) for row in shown], following
+            conditions = list(_conditions(text, language, status, connection.dialect.name))
+            position = _position(connection, before)
+            is_late = False
+            while wanted and len(found) <= wanted:
+                end = _end_of_rows(connection, position)
+                if end is None:
+                    return shortened(map(dict, found)), None
+                if is_late:
+                    break
+                found += _rows(connection, position, end, conditions, wanted + 1 - len(found))
+                position = end
+                is_late = time.monotonic() > deadline or gone()
+        shown = found[:wanted]
+        if len(found) > wanted and shown:
+            position = shown[-1]["seq"]
+        return shortened(map(dict, shown)), f"{CURSOR_PREFIX}{position}" if wanted else None
 
     def get(self, run_id: str) -> dict[str, Any] | None:
         """One run, whole; None when it is not there.
@@ -197,7 +170,10 @@ class History:
         """
         with _translated(), self._connected().connect() as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.id == run_id)).mappings().first()
-        return None if row is None else _to_json(row)
+            if row is None:
+                return None
+            rests = connection.execute(select(RESTS).where(RESTS.c.seq == row["seq"])).mappings().first()
+        return to_json({**row, **{name: row[name] + rests[name] for name in LONG_FIELDS}} if rests else dict(row))
 
     def delete(self, run_id: str) -> bool:
         """Forget one run; False when it was not there.
@@ -243,37 +219,10 @@ def _sentence(problem: Exception) -> str:
     return SQLITE_PROBLEMS.get(code & 0xFF, "The history cannot be used at the moment.")
 
 
-def _prepare_schema(engine: Engine) -> None:
-    """Create the tables that are missing.
-
-    :raises HistoryError: when a newer version of this program has written the database.
-    """
-    METADATA.create_all(engine)
-    with engine.begin() as connection:
-        version = connection.execute(select(func.max(VERSIONS.c.version))).scalar()
-        if version is None:
-            connection.execute(insert(VERSIONS).values(version=SCHEMA_VERSION))
-        elif version > SCHEMA_VERSION:
-            raise HistoryError(
-                "A newer version of this program has written the history; this one leaves it alone. "
-                "Running programs still works."
-            )
-
-
-def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    # WAL: readers do not wait for a writer. With it, NORMAL loses no committed run when the server dies, only,
-    # perhaps, the last ones when the machine does: https://www.sqlite.org/pragma.html#pragma_synchronous
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-    # What was deleted shall not stay readable in the file.
-    cursor.execute("PRAGMA secure_delete=ON")
-    cursor.close()
-
-
 def _position(connection: Connection, before: str) -> int:
-    """The number of the row that a cursor or a run's id names."""
+    """The number of the row that a cursor or a run's id names; without one, a number above all."""
+    if not before:
+        return int(connection.execute(select(func.max(RUNS.c.seq))).scalar() or 0) + 1
     if match := CURSOR.fullmatch(before):
         return int(match[1])
     position = connection.execute(select(RUNS.c.seq).where(RUNS.c.id == before)).scalar()
@@ -282,44 +231,32 @@ def _position(connection: Connection, before: str) -> int:
     return int(position)
 
 
-def _conditions(text: str, language: str, status: str) -> Iterator[ColumnElement[bool]]:
+def _end_of_rows(connection: Connection, position: int) -> int | None:
+    """The number of the last of the next rows to look through; None when there are none below `position`."""
+    below = select(RUNS.c.seq).where(RUNS.c.seq < position).order_by(RUNS.c.seq.desc()).limit(SCANNED_ROWS).subquery()
+    end: int | None = connection.execute(select(func.min(below.c.seq))).scalar()
+    return end
+
+
+def _rows(
+    connection: Connection, position: int, end: int, conditions: Sequence[ColumnElement[bool]], limit: int
+) -> Sequence[RowMapping]:
+    """Rows below `position`, down to `end`."""
+    columns: list[ColumnElement[Any]] = [column for column in RUNS.c if column.name not in LONG_FIELDS]
+    # One character more than is shown tells whether there is more; length() would read the field again.
+    columns += [func.substr(RUNS.c[name], 1, SHORT_CHARACTERS + 1).label(name) for name in LONG_FIELDS]
+    between = (RUNS.c.seq < position, RUNS.c.seq >= end)
+    query = select(*columns).where(*between, *conditions).order_by(RUNS.c.seq.desc()).limit(limit)
+    return connection.execute(query).mappings().all()
+
+
+def _conditions(text: str, language: str, status: str, dialect: str) -> Iterator[ColumnElement[bool]]:
     if text:
+        # Not LIKE, which compares the whole pattern at each place of the text, a letter at a time.
+        place_in = func.strpos if dialect == "postgresql" else func.instr
         searched = (RUNS.c.code, RUNS.c.output, RUNS.c.error, RUNS.c.entry, RUNS.c.archive)
-        yield or_(*(column.icontains(_storable(text), autoescape=True) for column in searched))
+        yield any_of(*(place_in(func.lower(column), func.lower(storable(text))) > 0 for column in searched))
     if language:
         yield RUNS.c.language == language
     if status:
         yield RUNS.c.status == status
-
-
-def _to_row(request: RunRequest, result: RunResult) -> dict[str, Any]:
-    started = datetime.now(UTC) - timedelta(milliseconds=result.duration_ms + result.queued_ms)
-    archive = request.archive
-    return result.to_json() | {
-        "timestamp": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "kind": "zip" if archive else "code",
-        "code": _storable(request.code),
-        "entry": _storable(request.entry),
-        "archive": _storable(archive.name) if archive else "",
-        "args": json.dumps(request.args),
-        "stdin": _storable(request.stdin),
-        "output": _storable(result.output),
-        "error": _storable(result.error),
-    }
-
-
-def _storable(text: str) -> str:
-    return text.replace("\0", "␀").encode("utf-8", errors="replace").decode()
-
-
-def _to_json(row: RowMapping) -> dict[str, Any]:
-    fields = {name: value for name, value in row.items() if name != "seq"}
-    return fields | {"args": json.loads(fields["args"]), "shortened": []}
-
-
-def _shortened(fields: dict[str, Any]) -> dict[str, Any]:
-    for name in LONG_FIELDS:
-        if len(fields[name]) > SHORT_CHARACTERS:
-            fields[name] = fields[name][:SHORT_CHARACTERS]
-            fields["shortened"].append(name)
-    return fields

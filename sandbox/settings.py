@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     data_dir: Path = _row(Path("data"), "Folder for the history and the lock of this instance.")
     database_url: str = _row("", "SQLAlchemy URL of the history. Empty: SQLite in the data folder.")
     history_limit: int = _row(1000, "Runs kept in the history; 0 keeps none.", unit="runs", ge=0, le=1_000_000)
+    history_bytes: int = _row(
+        256 << 20, "Bytes that the runs in the history may take; the oldest go first.", unit="bytes", ge=1 << 20
+    )
     log_level: str = _row("INFO", "DEBUG, INFO, WARNING or ERROR.", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_json: bool = _row(False, "Write the log as JSON lines.")
 

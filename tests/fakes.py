@@ -128,11 +128,13 @@ class FakeHistory:
 
     def __init__(self, rows: Sequence[dict[str, Any]] = ()) -> None:
         self.rows = list(rows)
+        self.added: list[str] = []
         self.asked: dict[str, Any] = {}
         self.problem: Exception | None = None
 
     def add(self, request: RunRequest, result: RunResult) -> None:
         self._fail()
+        self.added.append(result.id)
 
     def page(self, **asked: Any) -> tuple[list[dict[str, Any]], str | None]:
         self._fail()

@@ -18,11 +18,12 @@ from sandbox.errors import (
     Cancelled,
     ContainerLost,
     EngineUnavailable,
+    HistoryError,
     ImageMissing,
     InvalidArchive,
     SandboxError,
 )
-from sandbox.history import HistoryError
+from sandbox.models import RunRequest, RunResult, Status
 from sandbox.settings import load
 from tests.fakes import FakeExecutor, FakeHistory, row, web_app
 from web.errors import STATUS_OF, status_of
@@ -209,8 +210,10 @@ def test_the_last_full_page_has_no_next(client: FlaskClient) -> None:
 
 def test_filters_reach_the_store_under_their_canonical_names(client: FlaskClient, history: FakeHistory) -> None:
     client.get("/history?q=a%20b&language=JS&status=timeout&before=abc")
+    assert not history.asked.pop("gone")()
     assert history.asked == {"limit": 50, "before": "abc", "text": "a b", "language": "node", "status": "timeout"}
     client.get("/history?q=&language=&status=&before=")
+    del history.asked["gone"]
     assert history.asked == {"limit": 50, "before": "", "text": "", "language": "", "status": ""}
 
 
@@ -309,5 +312,7 @@ def test_an_executor_that_the_app_makes_writes_to_the_history(tmp_path: Path, mo
     monkeypatch.setattr(app_module, "Executor", make_executor)
     history = FakeHistory()
     app = app_module.create_app(load(data_dir=tmp_path), history=history)  # type: ignore[arg-type]
-    assert made["observers"] == [history.add]
+    (observer,) = made["observers"]
+    observer(RunRequest("python", "x"), RunResult("a", "python", Status.OK, "", "", 0))
+    assert history.added == ["a"]
     assert app.extensions["history"] is history

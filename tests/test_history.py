@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import history as history_module
-from sandbox.errors import NotFound
-from sandbox.history import RUNS, SHORT_CHARACTERS, History, HistoryError
+from sandbox.errors import HistoryError, NotFound
+from sandbox.history import History
+from sandbox.history_rows import HEAD_CHARACTERS, SHORT_CHARACTERS, to_row
+from sandbox.history_tables import RUNS
 from sandbox.models import Archive, RunRequest, RunResult, Status
 
 
@@ -110,7 +113,7 @@ def test_a_run_comes_back_as_it_was(history: History) -> None:
 
 def test_values_have_the_types_of_their_columns() -> None:
     """SQLite would take others; PostgreSQL refuses a bool for a whole number, for one."""
-    row = history_module._to_row(RunRequest("python", "x"), result("a", truncated=True, cpu_ms=1.5, memory_kb=1))
+    row = to_row(RunRequest("python", "x"), result("a", truncated=True, cpu_ms=1.5, memory_kb=1), 1000)
     assert {name: type(value) for name, value in row.items() if value is not None} == {
         column.name: column.type.python_type for column in RUNS.c if row.get(column.name) is not None
     }
@@ -208,6 +211,53 @@ def test_filters_combine(history: History) -> None:
     assert ids(history, language="node", status="timeout") == ["b"]
 
 
+@pytest.mark.parametrize("field", ["code", "output", "error"])
+@pytest.mark.parametrize(("place", "found"), [(HEAD_CHARACTERS - 6, ["a"]), (HEAD_CHARACTERS - 5, [])])
+def test_a_search_looks_at_the_first_8192_characters_of_a_field(
+    history: History, field: str, place: int, found: list[str]
+) -> None:
+    text = "é" * place + "needle" + "é" * 3 * HEAD_CHARACTERS
+    code, fields = (text, {}) if field == "code" else ("x", {field: text})
+    history.add(RunRequest("python", code), result("a", **fields))
+    assert ids(history, text="NEEDLE") == found
+    whole = history.get("a")
+    assert whole is not None
+    assert whole[field] == text
+
+
+def test_one_search_over_the_largest_history_takes_bounded_cpu(tmp_path: Path) -> None:
+    """The worst for each step: full rows of one letter, and a text that nearly matches at each place of them."""
+    history = History(url(tmp_path), limit=1000)
+    text = "a" * HEAD_CHARACTERS
+    for number in range(1000):
+        history.add(RunRequest("python", text), result(f"{number}", output=text, error=text))
+    started = time.process_time()
+    found, following = page(history, text="a" * 199 + "b")
+    assert time.process_time() - started < 5  # 16 s with LIKE, which compares a letter at a time
+    history.close()
+    assert found == []
+    assert following is None or following.startswith("row-")
+
+
+def test_a_search_that_takes_long_goes_on_with_the_next_page(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "SEARCH_SECONDS", 0)
+    monkeypatch.setattr(history_module, "SCANNED_ROWS", 10)
+    history.add(RunRequest("python", "needle"), result("a"))
+    fill(history, 35)
+    pages = [page(history, text="needle")]
+    while (following := pages[-1][1]) is not None:
+        pages.append(page(history, text="needle", before=following))
+    assert [shown for shown, _ in pages] == [[], [], [], ["a"]]
+
+
+def test_a_search_ends_when_nobody_waits_for_it(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "SCANNED_ROWS", 10)
+    fill(history, 35)
+    asked: list[bool] = []
+    found, _ = history.page(text="nothing", gone=lambda: bool(asked.append(True)) or len(asked) == 2)
+    assert (found, len(asked)) == ([], 2)
+
+
 @pytest.mark.parametrize("count", [9, 10, 11, 200])
 def test_only_the_newest_are_kept(tmp_path: Path, count: int) -> None:
     history = History(url(tmp_path), limit=10)
@@ -218,6 +268,67 @@ def test_only_the_newest_are_kept(tmp_path: Path, count: int) -> None:
     connection.close()
     assert stored <= 12
     history.close()
+
+
+def test_the_oldest_go_when_the_bytes_are_used_up(tmp_path: Path) -> None:
+    history = History(url(tmp_path), limit=1000, max_bytes=1 << 20)
+    for number in range(60):
+        history.add(RunRequest("python", "x"), result(f"{number:04d}", output=f"{number:04d}" * 12_800))
+        assert stored_text(tmp_path) <= 1 << 20
+    kept = ids(history, limit=1000)
+    assert kept == [f"{number:04d}" for number in reversed(range(60 - len(kept), 60))]
+    assert 18 <= len(kept) <= 20
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 8 << 20
+    history.close()
+
+
+def test_bytes_of_earlier_servers_count(tmp_path: Path) -> None:
+    for number in range(40):
+        history = History(url(tmp_path), limit=1000, max_bytes=1 << 20)
+        history.add(RunRequest("python", "x"), result(f"{number}", output="x" * 50_000))
+        history.close()
+    assert stored_text(tmp_path) <= 1 << 20
+
+
+def test_a_run_that_is_larger_than_all_of_the_history_is_not_kept(tmp_path: Path) -> None:
+    history = History(url(tmp_path), limit=10, max_bytes=100_000)
+    fill(history, 1)
+    history.add(RunRequest("python", "x"), result("large", output="x" * 100_000))
+    assert ids(history) == []
+    fill(history, 1)
+    assert ids(history) == ["0000"]
+    history.close()
+
+
+def stored_text(folder: Path) -> int:
+    """Bytes of text in the database."""
+    columns = {"runs": ("code", "stdin", "output", "error", "args"), "run_rests": ("code", "stdin", "output", "error")}
+    connection = sqlite3.connect(folder / "history.db")
+    total = 0
+    for table, names in columns.items():
+        lengths = "+".join(f"length(cast({name} as blob))" for name in names)
+        total += connection.execute(f"SELECT coalesce(sum({lengths}), 0) FROM {table}").fetchone()[0]
+    connection.close()
+    return total
+
+
+@pytest.mark.parametrize("text", ["\ufffd" * (1 << 20), "\0" * (1 << 20), "\0\ufffdé" * (1 << 18)])
+def test_output_that_is_no_text_takes_no_more_room_than_what_the_program_wrote(
+    history: History, tmp_path: Path, text: str
+) -> None:
+    end = "\nExecution timed out after 10 seconds."
+    history.add(RunRequest("python", "x"), result("a", output=text, error=text + end))
+    assert stored_text(tmp_path) <= (2 << 20) + 4096
+    row = history.get("a")
+    assert row is not None
+    assert row["truncated"]
+    assert "bytes not kept" in row["output"]
+    assert row["error"].endswith(end)
+
+
+def test_arguments_are_stored_as_they_are_sent(history: History, tmp_path: Path) -> None:
+    history.add(RunRequest("python", "x", args=("🎉" * 1000,)), result("a"))
+    assert stored_text(tmp_path) < 4100
 
 
 def test_a_limit_of_zero_stores_nothing(tmp_path: Path) -> None:
@@ -244,6 +355,46 @@ def test_a_database_without_a_version_is_taken_over(tmp_path: Path) -> None:
     second = History(url(tmp_path), limit=10)
     assert ids(second) == ["0001", "0000"]
     second.close()
+
+
+VERSION_1 = """
+    CREATE TABLE history_version (version INTEGER NOT NULL, PRIMARY KEY (version));
+    INSERT INTO history_version VALUES (1);
+    CREATE TABLE runs (
+        seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id VARCHAR(32) NOT NULL, timestamp VARCHAR(32) NOT NULL,
+        kind VARCHAR(8) NOT NULL, language VARCHAR(32) NOT NULL, code TEXT NOT NULL, entry TEXT NOT NULL,
+        archive TEXT NOT NULL, args TEXT NOT NULL, stdin TEXT NOT NULL, output TEXT NOT NULL, error TEXT NOT NULL,
+        exit_code INTEGER NOT NULL, status VARCHAR(16) NOT NULL, signal VARCHAR(16), truncated BOOLEAN NOT NULL,
+        duration_ms FLOAT NOT NULL, cpu_ms FLOAT, memory_kb INTEGER, queued_ms FLOAT NOT NULL, UNIQUE (id)
+    );
+"""
+
+
+@pytest.mark.parametrize("has_version", [True, False])
+def test_a_database_of_version_1_keeps_its_runs(tmp_path: Path, has_version: bool) -> None:
+    connection = sqlite3.connect(tmp_path / "history.db")
+    connection.executescript(
+        VERSION_1 if has_version else VERSION_1.split("INSERT INTO history_version VALUES (1);")[1]
+    )
+    outputs = ["short", "é" * 300_000, "x" * HEAD_CHARACTERS, "é" * 300_000]
+    for number, output in enumerate(outputs):
+        connection.execute(
+            "INSERT INTO runs VALUES (NULL, ?, '2026-01-01T00:00:00.000Z', 'code', 'python', 'print(1)', '', '', "
+            "'[\"\\u00e9\"]', '', ?, '', 0, 'ok', NULL, 0, 1.5, NULL, NULL, 0.0)",
+            (str(number), output),
+        )
+    connection.commit()
+    connection.close()
+    history = History(url(tmp_path), limit=100, max_bytes=1 << 20)
+    assert ids(history) == ["3", "2", "1", "0"]
+    rows = [history.get(str(number)) for number in range(4)]
+    assert [(row["output"], row["args"]) for row in rows if row] == [(output, ["é"]) for output in outputs]
+    history.add(RunRequest("python", "x"), result("new"))
+    assert ids(history) == ["new", "3", "2"]
+    history.close()
+    again = History(url(tmp_path), limit=100)
+    assert ids(again) == ["new", "3", "2"]
+    again.close()
 
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
@@ -318,13 +469,13 @@ def test_a_file_that_another_process_keeps_locked_is_an_error(history: History, 
 
 
 def test_a_full_disk_is_an_error_and_what_is_stored_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    prepare = history_module._prepare_sqlite
+    prepare = history_module.prepare_sqlite
 
     def prepare_small(connection: sqlite3.Connection, record: object) -> None:
         prepare(connection, record)  # type: ignore[arg-type]
         connection.execute("PRAGMA max_page_count=40").close()
 
-    monkeypatch.setattr(history_module, "_prepare_sqlite", prepare_small)
+    monkeypatch.setattr(history_module, "prepare_sqlite", prepare_small)
     history = History(url(tmp_path), limit=10)
     fill(history, 1)
     with pytest.raises(HistoryError, match="disk of the history is full"):

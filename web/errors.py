@@ -13,8 +13,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
-from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, NotFound, SandboxError
-from sandbox.history import HistoryError
+from sandbox.errors import Busy, Cancelled, EngineError, HistoryError, InvalidRequest, NotFound, SandboxError
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,87 @@
+"""From a run to the text and numbers that the history stores, and back to what callers are shown.
+
+Text is kept as it came, except that NUL becomes U+2400 and a lone surrogate a question mark: PostgreSQL stores
+neither, and SQLite measures and cuts text at the first NUL. Of output, what is longer than the bytes that a stream may
+keep is cut: bytes that are no UTF-8 have become three each. The time of a run is when it was asked for: now, less
+what it and its wait in the queue took.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sandbox.models import RunRequest, RunResult
+
+LONG_FIELDS = ("code", "stdin", "output", "error")
+TEXT_FIELDS = (*LONG_FIELDS, "entry", "archive", "args")
+
+SHORT_CHARACTERS = 2000
+"""How much of a long field a listing shows."""
+
+HEAD_CHARACTERS = 8192
+"""How much of a long field is in its run's row. A search looks at nothing else."""
+
+ROW_BYTES = 512
+"""What a run is reckoned to take beside its text."""
+
+MARK_BYTES = 1024
+"""Room in output and errors beside what the program wrote: marks of what was dropped, sentences of ours."""
+
+
+def to_row(request: RunRequest, result: RunResult, field_bytes: int) -> dict[str, Any]:
+    """A run with all of its text, but for what output or errors have beyond `field_bytes`."""
+    output, error = _bounded(storable(result.output), field_bytes), _bounded(storable(result.error), field_bytes)
+    started = datetime.now(UTC) - timedelta(milliseconds=result.duration_ms + result.queued_ms)
+    archive = request.archive
+    return result.to_json() | {
+        "timestamp": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "kind": "zip" if archive else "code",
+        "code": storable(request.code),
+        "entry": storable(request.entry),
+        "archive": storable(archive.name) if archive else "",
+        "args": storable(json.dumps(request.args, ensure_ascii=False)),
+        "stdin": storable(request.stdin),
+        "output": output,
+        "error": error,
+        "truncated": result.truncated or len(output) < len(result.output) or len(error) < len(result.error),
+    }
+
+
+def storable(text: str) -> str:
+    return text.replace("\0", "␀").encode("utf-8", errors="replace").decode()
+
+
+def _bounded(text: str, max_bytes: int) -> str:
+    """The text, or its beginning and end when it has more bytes than that in UTF-8."""
+    data = text.encode()
+    if len(data) <= max_bytes:
+        return text
+    half = (max_bytes - MARK_BYTES) // 2
+    mark = f"\n[… {len(data) - 2 * half} bytes not kept …]\n"
+    return data[:half].decode(errors="ignore") + mark + data[-half:].decode(errors="ignore")
+
+
+def parted(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a row with all of its text is stored as: as `runs` and as `run_rests`, the latter empty if not needed."""
+    stored_bytes = ROW_BYTES + sum(len(row[name].encode()) for name in TEXT_FIELDS)
+    heads = {name: row[name][:HEAD_CHARACTERS] for name in LONG_FIELDS}
+    rests = {name: row[name][HEAD_CHARACTERS:] for name in LONG_FIELDS}
+    return {**row, **heads, "stored_bytes": stored_bytes}, rests if any(rests.values()) else {}
+
+
+def to_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {name: value for name, value in row.items() if name not in ("seq", "stored_bytes")}
+    return fields | {"args": json.loads(fields["args"]), "shortened": []}
+
+
+def shortened(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as JSON, with long fields cut and named."""
+    shown = []
+    for row in rows:
+        fields = to_json(row)
+        cut = [name for name in LONG_FIELDS if len(fields[name]) > SHORT_CHARACTERS]
+        shown.append(fields | {name: fields[name][:SHORT_CHARACTERS] for name in cut} | {"shortened": cut})
+    return shown
