@@ -18,7 +18,7 @@ lint: venv-dev ## Check style, types and the vendored libraries
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@PATH="$(CURDIR)/.venv/bin:$$PATH"; export PATH; npm run --silent vendor:check && npm run --silent check
+	@PATH="$(CURDIR)/.venv/bin:$$PATH"; export PATH; npm run --silent vendor:check && npm run --silent bundle:check && npm run --silent check
 
 engine: venv ## Make sure a container engine answers; start or install one
 	@$(PYTHON) -m scripts.engine start

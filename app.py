@@ -8,8 +8,10 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask, Response, render_template, request
+from flask_compress import Compress
 
 from executor import Executor, new_run_id
 from sandbox import engine, languages
@@ -18,7 +20,7 @@ from sandbox.history import History
 from sandbox.models import RunRequest
 from sandbox.recorder import Recorder
 from sandbox.settings import Settings, SettingsError, load
-from web import errors, guards, limits, logs, openapi, requests, server, streaming
+from web import assets, errors, guards, limits, logs, openapi, requests, server, streaming
 from web.errors import json_response
 
 
@@ -35,11 +37,13 @@ def create_app(
     settings = settings or load()
     history = history or open_history(settings)
     executor = executor or Executor(settings, observers=[Recorder(history)])
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.extensions.update(executor=executor, history=history)
     logs.install(app)
     guards.install(app, settings)
     errors.install(app)
+    assets.install(app, Path(app.root_path, "static"))
+    _compress(app)
     _bound_bodies(app, settings)
     _add_run_routes(app, settings, executor)
     _add_history_routes(app, history)
@@ -60,6 +64,15 @@ def open_history(settings: Settings) -> History:
 def history_url(settings: Settings) -> str:
     """The SQLAlchemy URL of the history."""
     return settings.database_url or f"sqlite:///{settings.data_dir.resolve() / 'history.db'}"
+
+
+def _compress(app: Flask) -> None:
+    """Compress what is worth it and whole; events go out as they come.
+
+    Nothing in an answer is kept from whoever can ask for it, so its length has no secret to give away (BREACH).
+    """
+    app.config["COMPRESS_STREAMS"] = False
+    Compress(app)
 
 
 def _bound_bodies(app: Flask, settings: Settings) -> None:

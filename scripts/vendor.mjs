@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
+import { OPTIONS } from "./esbuild.mjs";
 
 const ROOT = new URL("..", import.meta.url);
 const FOLDER = new URL("static/vendor/", ROOT);
@@ -51,13 +52,7 @@ async function banner(library) {
 async function bundled({ library, exports, sideEffects }) {
   const result = await build({
     stdin: { contents: [...sideEffects, ...exports].join("\n"), resolveDir: new URL(".", ROOT).pathname },
-    bundle: true,
-    minify: true,
-    write: false,
-    format: "esm",
-    target: "es2022",
-    charset: "utf8",
-    legalComments: "none",
+    ...OPTIONS,
     banner: { js: await banner(library) },
   });
   return result.outputFiles[0].text;

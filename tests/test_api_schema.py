@@ -83,7 +83,8 @@ def test_the_api_does_what_its_description_says(api: Any, method: str, path: str
     def check(case: schemathesis.Case) -> None:
         # No schema can say that bytes are a zip archive.
         not_for_archives = [positive_data_acceptance] if path == "/run-zip" else []
-        case.call_and_validate(excluded_checks=not_for_archives)
+        # Its client asks for encodings that it does not decode.
+        case.call_and_validate(excluded_checks=not_for_archives, headers={"Accept-Encoding": "identity"})
 
     check()
 

@@ -289,16 +289,6 @@ def test_the_page_is_served_and_may_be_kept_but_not_used_unasked(client: FlaskCl
     assert "<textarea" in response.text
 
 
-def test_static_files_are_revalidated_by_their_etag(client: FlaskClient) -> None:
-    name = next(path.relative_to(ROOT) for path in (ROOT / "static").rglob("*.js")).as_posix()
-    with client.get(f"/{name}") as first:
-        assert first.status_code == 200
-        assert first.headers["Cache-Control"] == "no-cache"
-        etag = first.headers["ETag"]
-    with client.get(f"/{name}", headers={"If-None-Match": etag}) as second:
-        assert second.status_code == 304
-
-
 # --- Made by itself -----------------------------------------------------------------------------------------
 
 

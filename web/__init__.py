@@ -4,6 +4,7 @@
     limits.py       how many bytes a request may send
     errors.py       the one table from exception to HTTP status and JSON body
     guards.py       who may ask: Host, Origin, and the headers every answer carries
+    assets.py       the page's files, under addresses that browsers may keep
     streaming.py    a run as server-sent events
     openapi.py      the description of the API that is served at /openapi.json
     logs.py         how log lines look

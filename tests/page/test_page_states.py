@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
@@ -17,7 +16,6 @@ from tests.page.support import Guard, badge, ended, open_page, run, write
 ROOT = Path(__file__).resolve().parent.parent.parent
 STATIC = ROOT / "static"
 ARTIFACTS = ROOT / "tests" / "artifacts"
-BUDGET_BYTES = 150_000
 WIDE = {"width": 1280, "height": 800}
 NARROW = {"width": 390, "height": 844}
 SHOWN = """import sys
@@ -237,23 +235,7 @@ def test_without_scripts_the_page_has_its_textarea_and_says_what_is_missing(brow
     context.close()
 
 
-# --- First load -------------------------------------------------------------------------------------------
-
-
-def test_the_first_load_is_small_and_every_module_is_asked_for_at_once(browser: Browser, server_url: str) -> None:
-    context = browser.new_context()
-    page = context.new_page()
-    loaded: list[str] = []
-    page.on("request", lambda request: loaded.append(request.url))
-    open_page(page, server_url)
-    expect(page.locator("#service")).to_have_text("Ready")
-    sizes = {url: len(gzip.compress(page.request.get(url).body())) for url in set(loaded)}
-    html = page.request.get(server_url).text()
-    context.close()
-    assert sum(sizes.values()) < BUDGET_BYTES, sizes
-    modules = {f"/static/js/{path.name}" for path in (STATIC / "js").glob("*.js")} - {"/static/js/types.js"}
-    assert modules <= set(re.findall(r'(?:href|src)="([^"]+)"', html))
-    assert modules <= {url.removeprefix(server_url) for url in sizes}
+# --- What the page is made of ---------------------------------------------------------------------------
 
 
 def test_no_inline_script_or_style_is_in_the_page(page: Page, server_url: str) -> None:
