@@ -36,7 +36,11 @@ GRACE_SECONDS = 5.0
 """What the supervisor gets on top of the program's own time before the container is killed from outside."""
 
 KILL_SECONDS = 30.0
-"""How long a removal is insisted on; a loaded engine can take seconds over one `docker kill`."""
+"""How long a removal is insisted on, counted from the engine's last answer; a loaded one can take seconds over one
+`docker kill`."""
+
+DYING_SECONDS = 600.0
+"""How long a removal is insisted on in all. What a program has left can keep the kernel busy for minutes."""
 
 CLIENT_ENVIRONMENT = {"GOGC": "400", "GOMAXPROCS": "1"}
 """The docker client is a Go program that lives for one container: collecting garbage rarely, and on one thread at a
@@ -258,10 +262,12 @@ class Container:
 
         True when the client has confirmed the removal.
         """
-        deadline = time.monotonic() + KILL_SECONDS
+        started = time.monotonic()
+        deadline = started + KILL_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run([self._client, "kill", self.name], capture_output=True, timeout=10, check=False)
+                deadline = min(time.monotonic() + KILL_SECONDS, started + DYING_SECONDS)
             if self._wait_for_exit(0.5):
                 return True
         log.error("container %s could not be killed", self.name)

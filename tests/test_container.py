@@ -360,7 +360,7 @@ def test_a_run_is_not_tried_again_while_the_container_that_has_it_may_live(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container_module, "START_SECONDS", 0.3)
-    monkeypatch.setattr(container_module, "KILL_SECONDS", 0.5)
+    monkeypatch.setattr(container_module, "DYING_SECONDS", 0.5)
     monkeypatch.setenv("REFUSE_KILLS", "1000")
     with pytest.raises(EngineUnavailable):
         run(start("order(); time.sleep(60)"))
@@ -457,10 +457,19 @@ def test_killing_is_insisted_on_while_the_engine_knows_no_such_container(
     assert kills(tmp_path) == ["the-name"] * 3
 
 
+def test_insisting_goes_on_while_the_engine_answers(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_module, "KILL_SECONDS", 1.0)
+    monkeypatch.setenv("REFUSE_KILLS", "4")
+    start("time.sleep(60)").close()
+    assert kills(tmp_path) == ["the-name"] * 5, "the container is dead, if later than hoped"
+
+
 def test_insisting_has_an_end_and_leaves_no_client(
     start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(container_module, "KILL_SECONDS", 0.5)
+    monkeypatch.setattr(container_module, "DYING_SECONDS", 0.5)
     monkeypatch.setenv("REFUSE_KILLS", "1000")
     container = start("time.sleep(60)")
     container.close()

@@ -37,7 +37,7 @@ EXPECTED = """
 --shm-size 16m
 --tmpfs /app:rw,nosuid,nodev,noexec,size=40m,mode=755
 --ulimit core=1:1
---ulimit nofile=1024:1024
+--ulimit nofile=256:256
 --ulimit fsize=58720256
 --sysctl net.ipv4.tcp_rmem=4096~16384~16384
 --sysctl net.ipv4.tcp_wmem=4096~16384~16384

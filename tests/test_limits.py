@@ -205,7 +205,7 @@ def test_a_node_program_has_room_for_workers(run: Run) -> None:
     assert run(code, "node").output == "1\n1\n1\n"
 
 
-@pytest.mark.parametrize(("count", "opened"), [(1020, True), (1021, True), (1022, False)])
+@pytest.mark.parametrize(("count", "opened"), [(252, True), (253, True), (254, False)])
 def test_open_files(run: Run, count: int, opened: bool) -> None:
     result = run(f"files = [open('/dev/null') for _ in range({count})]\nprint(len(files))")
     assert (result.output, "Too many open files" in result.error) == (f"{count}\n" if opened else "", not opened)

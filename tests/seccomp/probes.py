@@ -20,11 +20,11 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 NUMBERS = {
     "x86_64": {
         "socket": 41, "socketpair": 53, "clone": 56, "ioctl": 16, "prctl": 157, "personality": 135,
-        "setsockopt": 54, "mknodat": 259, "getpid": 39, "prlimit64": 302,
+        "setsockopt": 54, "mknodat": 259, "getpid": 39, "prlimit64": 302, "fcntl": 72,
     },
     "aarch64": {
         "socket": 198, "socketpair": 199, "clone": 220, "ioctl": 29, "prctl": 167, "personality": 92,
-        "setsockopt": 208, "mknodat": 33, "getpid": 172, "prlimit64": 261,
+        "setsockopt": 208, "mknodat": 33, "getpid": 172, "prlimit64": 261, "fcntl": 25,
     },
 }[platform.machine()]  # fmt: skip
 HIGH = 1 << 32
@@ -45,7 +45,8 @@ PERSONALITIES = {
 }  # fmt: skip
 SOCKET_OPTIONS = {
     "SO_ATTACH_FILTER": (1, 26), "SO_ATTACH_BPF": (1, 50), "SO_ZEROCOPY": (1, 60), "TCP_ULP": (6, 31),
-    "UDP_ENCAP": (17, 100), "NETLINK": (270, 1),
+    "UDP_ENCAP": (17, 100), "IPV6_2292PKTOPTIONS": (41, 6), "IPV6_FLOWLABEL_MGR": (41, 32), "IP_OPTIONS": (0, 4),
+    "IP_MSFILTER": (0, 41), "NETLINK": (270, 1),
 }  # fmt: skip
 MODES = {"character device": 0o020000, "block device": 0o060000, "regular file": 0o100000, "fifo": 0o010000}
 
@@ -167,6 +168,14 @@ def limit_plan():
     return plan
 
 
+def file_plan():
+    """A call for each command, with an argument that is no lock, on a descriptor that is no pipe."""
+    return {
+        f"fcntl {command}": lambda command=command: call(NUMBERS["fcntl"], 0, command, 0)
+        for command in (*range(16), 36, 37, 38, 1024, 1026, 1030, 1031, 1032, 1033)
+    }
+
+
 def machine_plan():
     """The other doors of an x86_64 kernel. aarch64 has none that a running 64-bit program could use."""
     if platform.machine() != "x86_64":
@@ -187,7 +196,7 @@ def main():
         f"call {name}": lambda number=number: call(number, 0, 0, 0, 0, 0, 0)
         for name, number in json.loads(sys.argv[1]).items()
     }
-    plan |= socket_plan() | argument_plan() | limit_plan() | machine_plan()
+    plan |= socket_plan() | argument_plan() | limit_plan() | file_plan() | machine_plan()
     with open("/proc/self/status") as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
     answers = {"Seccomp": status["Seccomp"], "NoNewPrivs": status["NoNewPrivs"], "Uid": status["Uid"].split()[0]}
