@@ -41,7 +41,7 @@ async function load(before) {
   try {
     const page = await api.json(`/history?${query}`);
     if (asked !== question) return;
-    const items = page.runs.map(item);
+    const items = page.history.map(item);
     if (before) list.append(...items);
     else list.replaceChildren(...items);
     next = page.next;

@@ -180,8 +180,8 @@ export async function recall() {
 
 /** A run of the history once it is there: looked up in the list, because asking for what is missing is an error. */
 async function find(/** @type {string} */ id) {
-  const { runs } = await api.json("/history?limit=20");
-  const isThere = runs.some((/** @type {Result} */ past) => past.id === id);
+  const { history } = await api.json("/history?limit=20");
+  const isThere = history.some((/** @type {Result} */ past) => past.id === id);
   return isThere ? api.json(`/history/${encodeURIComponent(id)}`) : null;
 }
 
