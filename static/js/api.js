@@ -36,7 +36,7 @@ async function request(path, options) {
 function unreachable() {
   return navigator.onLine
     ? new Failure("The server does not answer. Check that it is running, then try again.", "offline")
-    : new Failure("This device is offline. Your code is kept; run it again when the connection is back.", "offline");
+    : new Failure("This device is offline. Your code is kept; try again when the connection is back.", "offline");
 }
 
 /** @param {Response} response */

@@ -22,6 +22,8 @@ let next = null;
 /** Counts the lists asked for, so that answers to an older question are dropped. */
 let question = 0;
 let isLoading = false;
+/** @type {{before: string | null} | null} what was asked for last, when it could not be loaded */
+let failed = null;
 
 /** Load the first page again. */
 export async function refresh() {
@@ -30,10 +32,16 @@ export async function refresh() {
   scroller.scrollTop = top;
 }
 
+/** Ask once more for what could not be loaded, if anything. */
+export function retry() {
+  if (failed) load(failed.before);
+}
+
 /** @param {string | null} before */
 async function load(before) {
   const asked = before ? question : ++question;
   isLoading = true;
+  setFailed(null);
   const query = new URLSearchParams({ limit: String(PAGE_ROWS), q: search.value.trim() });
   query.set("language", language.value);
   query.set("status", status.value);
@@ -47,11 +55,19 @@ async function load(before) {
     next = page.next;
     say(list.childElementCount ? (next ? "Scroll for more." : "") : emptySentence());
   } catch (problem) {
-    if (asked === question) say(/** @type {Error} */ (problem).message);
+    if (asked !== question) return;
+    say(/** @type {Error} */ (problem).message);
+    setFailed({ before });
   } finally {
     if (asked === question) isLoading = false;
   }
   loadMore();
+}
+
+/** @param {{before: string | null} | null} what */
+function setFailed(what) {
+  failed = what;
+  byId("history-again").hidden = !what;
 }
 
 /** @param {string} sentence */
@@ -62,7 +78,7 @@ const emptySentence = () =>
 
 function loadMore() {
   const isNearEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PIXELS;
-  if (next && !isLoading && isNearEnd && scroller.clientHeight) load(next);
+  if (next && !isLoading && !failed && isNearEnd && scroller.clientHeight) load(next);
 }
 
 /** @param {PastRun} past */
@@ -142,6 +158,10 @@ export function install(handlers) {
   language.addEventListener("change", () => load(null));
   status.addEventListener("change", () => load(null));
   scroller.addEventListener("scroll", loadMore, { passive: true });
+  byId("history-again").addEventListener("click", () => {
+    scroller.focus(); // the button goes away
+    retry();
+  });
   setInterval(age, AGE_MILLISECONDS);
   const dialog = /** @type {HTMLDialogElement} */ (byId("confirm-dialog"));
   byId("history-clear").addEventListener("click", () => {

@@ -95,6 +95,6 @@ run.install({
   },
 });
 share.install();
-service.install();
+service.install({ ready: history.retry });
 run.recall();
 document.body.dataset.ready = "true";

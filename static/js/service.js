@@ -26,11 +26,15 @@ async function ask() {
 
 /** How often anybody has asked or has known better: an answer to an older question is not shown. */
 let asked = 0;
+/** @type {() => void} called whenever the server has answered that it is ready */
+let ready = () => {};
 
 export async function look() {
   const mine = ++asked;
   const answer = await ask();
-  if (mine === asked) show(...answer);
+  if (mine !== asked) return;
+  show(...answer);
+  if (answer[0] === "ready") ready();
 }
 
 /** A run has left a result, so the engine works. */
@@ -39,7 +43,9 @@ export function isFine() {
   show("ready", "Ready");
 }
 
-export function install() {
+/** @param {{ready: () => void}} on */
+export function install(on) {
+  ready = on.ready;
   look();
   addEventListener("online", look);
   addEventListener("offline", look);

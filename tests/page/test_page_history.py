@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Request, expect
 
-from tests.page.support import MARKUP, badge, ended, history_items, open_page, run, write
+from tests.page.support import MARKUP, Guard, badge, ended, history_items, open_page, run, write
 
 
 def test_a_past_run_comes_back_with_code_input_and_result_and_is_not_run(page: Page) -> None:
@@ -80,6 +81,66 @@ def test_deleting_the_rows_in_view_brings_the_older_ones(page: Page, server_url:
     history_items(page).first.get_by_role("button", name="Delete").click()
     expect(history_items(page)).to_have_count(24)
     page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def unavailable(page: Page, guard: Guard) -> None:
+    """From now on the history answers 503."""
+    guard.refusals.add("/history")
+    problem = {"error": "The history cannot be read at the moment.", "code": "history_unavailable"}
+    page.route("**/history?*", lambda route: route.fulfill(status=503, json=problem))
+
+
+@pytest.mark.parametrize("why", ["offline", "503"])
+def test_a_history_that_cannot_be_loaded_is_asked_for_once(page: Page, guard: Guard, server_url: str, why: str) -> None:
+    mark = f"# {why}"
+    list_of_35(page, server_url, mark)
+    if why == "503":
+        unavailable(page, guard)
+    else:
+        guard.refusals |= {"/history", "/readyz"}
+        page.context.set_offline(True)
+    asked: list[str] = []
+
+    def count(request: Request) -> None:
+        if "/history?" in request.url:
+            asked.append(request.url)
+
+    page.on("request", count)
+    page.select_option("#history-language", "python")
+    expect(page.locator("#history-state")).to_contain_text("This device is offline" if why == "offline" else "cannot")
+    for distance in range(0, 3000, 100):
+        page.locator("#history-scroll").evaluate("(box, top) => box.scrollTo(0, top)", distance)
+        page.wait_for_timeout(100)
+    assert len(asked) == 1
+    page.context.set_offline(False)
+    page.unroute("**/history?*")
+    if why == "503":
+        page.get_by_role("button", name="Try again").click()
+        expect(page.locator("#history-scroll")).to_be_focused()
+    expect(history_items(page)).to_have_count(35)
+    expect(page.locator("#history-again")).to_be_hidden()
+
+
+def test_a_page_of_the_history_that_did_not_come_is_asked_for_again(page: Page, guard: Guard, server_url: str) -> None:
+    list_of_35(page, server_url, "# late")
+    unavailable(page, guard)
+    page.locator("#history-scroll").evaluate("box => box.scrollTo(0, box.scrollHeight)")
+    expect(page.locator("#history-state")).to_have_text("The history cannot be read at the moment.")
+    expect(history_items(page)).to_have_count(30)
+    page.unroute("**/history?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(history_items(page)).to_have_count(35)
+
+
+def test_a_history_that_was_unavailable_comes_when_the_server_is_ready_again(page: Page, guard: Guard) -> None:
+    run(page, "print('soon seen')")
+    unavailable(page, guard)
+    page.fill("#history-search", "soon seen")
+    expect(page.locator("#history-again")).to_be_visible()
+    page.unroute("**/history?*")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(history_items(page)).to_have_count(1)
+    expect(page.locator("#history-again")).to_be_hidden()
 
 
 def test_the_times_of_past_runs_grow_older(page: Page, server_url: str) -> None:
