@@ -1,6 +1,7 @@
 /** What the program is given beside its code: arguments and standard input. */
 import { limits } from "./config.js";
-import { byId } from "./dom.js";
+import { byId, debounced } from "./dom.js";
+import { drafts } from "./store.js";
 import { join, split } from "./words.js";
 
 const args = /** @type {HTMLInputElement} */ (byId("args"));
@@ -37,6 +38,12 @@ export function put({ line, text }) {
   stdin.value = text;
   if (line || text) details.open = true;
   summarise();
+  save();
+}
+
+function save() {
+  drafts.set("args", args.value);
+  drafts.set("stdin", stdin.value);
 }
 
 function summarise() {
@@ -47,6 +54,11 @@ function summarise() {
 }
 
 export function install() {
-  args.addEventListener("input", summarise);
-  stdin.addEventListener("input", summarise);
+  const saveSoon = debounced(300, save);
+  for (const field of [args, stdin]) {
+    field.addEventListener("input", summarise);
+    field.addEventListener("input", saveSoon);
+  }
+  addEventListener("pagehide", save);
+  put({ line: drafts.get("args") ?? "", text: drafts.get("stdin") ?? "" });
 }

@@ -3,7 +3,7 @@ import { languageOf, languages } from "./config.js";
 import { byId, debounced, toast } from "./dom.js";
 import * as editor from "./editor.js";
 import * as inputs from "./inputs.js";
-import { local } from "./store.js";
+import { drafts } from "./store.js";
 
 /** @typedef {import("./types.js").Program} Program */
 
@@ -20,14 +20,14 @@ export const language = () => select.value;
 /** @returns {Program} @throws {Error} a sentence, when arguments or input cannot be sent */
 export const current = () => ({ language: language(), code: editor.code(), ...inputs.read() });
 
-const draft = (/** @type {string} */ name) => local.get(`draft.${name}`) ?? WELCOME[name] ?? "";
-const save = () => local.set(`draft.${shown}`, editor.code());
+const draft = (/** @type {string} */ name) => drafts.get(`draft.${name}`) ?? WELCOME[name] ?? "";
+const save = () => drafts.set(`draft.${shown}`, editor.code());
 
 /** Show the draft of a language; the one shown before is kept. @param {string} name */
 export function choose(name) {
   if (shown) save();
   shown = select.value = languageOf(name).name;
-  local.set("language", shown);
+  drafts.set("language", shown);
   editor.show(shown, draft(shown));
 }
 
@@ -72,5 +72,5 @@ export function install() {
     editor.focus();
     if (!wasEmpty) toast("Cleared.", undo);
   });
-  choose(local.get("language") ?? languages[0].name);
+  choose(drafts.get("language") ?? languages[0].name);
 }

@@ -13,7 +13,7 @@ import { failedLine } from "./trace.js";
 
 /** How long a stopped run may take to send its result. */
 const STOP_MILLISECONDS = 4000;
-/** The session's note that a run is under way. */
+/** The session's note that the page was left while a run was under way. */
 const RUNNING = "running";
 
 /** @type {{id: string, isStopping: boolean, controller: AbortController} | null} */
@@ -23,6 +23,12 @@ let finished = () => {};
 
 /** The page is being left; the browser breaks the connection, and the note must outlive that. */
 let isLeaving = false;
+
+/** Written no earlier: a copy of this tab, made while the program runs, has not been reloaded. */
+function noteLeaving() {
+  isLeaving = true;
+  if (running?.id) session.set(RUNNING, running.id);
+}
 
 export const isRunning = () => running !== null;
 
@@ -46,7 +52,6 @@ export async function start(order) {
       id(id) {
         mine.id = id;
         if (mine.isStopping) api.cancel(id);
-        if (running === mine) session.set(RUNNING, id);
       },
       started() {
         if (running !== mine) return;
@@ -194,7 +199,7 @@ const reloadSentence = (past) =>
 /** @param {{order: () => Promise<Order>, finished: (isFine: boolean) => void}} on */
 export function install(on) {
   finished = on.finished;
-  for (const name of ["beforeunload", "pagehide"]) addEventListener(name, () => (isLeaving = true));
+  for (const name of ["beforeunload", "pagehide"]) addEventListener(name, noteLeaving);
   addEventListener("pageshow", () => (isLeaving = false));
   byId("run").addEventListener("click", () => (running ? stop() : start(on.order)));
   addEventListener(

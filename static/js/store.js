@@ -46,3 +46,13 @@ function area(name) {
 export const local = area("localStorage");
 /** Kept as long as the tab. */
 export const session = area("sessionStorage");
+/** What is being written: each tab has its own, and a new tab begins with what was kept last in any. */
+export const drafts = {
+  /** @param {string} key */
+  get: (key) => session.get(key) ?? local.get(key),
+  /** @param {string} key @param {string} value */
+  set(key, value) {
+    session.set(key, value);
+    local.set(key, value);
+  },
+};

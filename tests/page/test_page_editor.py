@@ -44,18 +44,6 @@ def test_escape_then_tab_leaves_the_editor(page: Page) -> None:
     assert page.evaluate("document.activeElement.tagName") in ("SUMMARY", "BUTTON", "SELECT")
 
 
-def test_each_language_keeps_its_draft_also_over_a_reload(page: Page) -> None:
-    write(page, "# my python")
-    write(page, "// my node", "node")
-    page.select_option("#language", "python")
-    assert page.input_value("#code") == "# my python"
-    page.select_option("#language", "node")
-    page.reload()
-    expect(page.locator("body")).to_have_attribute("data-ready", "true")
-    expect(page.locator("#language")).to_have_value("node")
-    assert page.input_value("#code") == "// my node"
-
-
 def test_clear_empties_the_editor_and_can_be_undone(page: Page) -> None:
     write(page, "precious")
     page.get_by_role("button", name="Clear", exact=True).click()
