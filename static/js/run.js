@@ -13,6 +13,8 @@ import { failedLine } from "./trace.js";
 
 /** How long a stopped run may take to send its result. */
 const STOP_MILLISECONDS = 4000;
+/** A second click within this time of one that ran or stopped a program is the same double click. */
+const DOUBLE_CLICK_MILLISECONDS = 400;
 /** The session's note that the page was left while a run was under way. */
 const RUNNING = "running";
 
@@ -104,6 +106,17 @@ export function stop() {
   status.badge("Stopping", "running");
   if (mine.id) api.cancel(mine.id);
   setTimeout(() => mine.controller.abort(), STOP_MILLISECONDS);
+}
+
+/** When the button last did something, in milliseconds since the page began. */
+let clicked = -Infinity;
+
+/** Run, or Stop while a program runs. @param {MouseEvent} click @param {() => Promise<Order>} order */
+function toggle({ detail, timeStamp }, order) {
+  if (detail > 1 && timeStamp - clicked < DOUBLE_CLICK_MILLISECONDS) return;
+  clicked = timeStamp;
+  if (running) stop();
+  else start(order);
 }
 
 /** @param {boolean} isStop */
@@ -201,7 +214,11 @@ export function install(on) {
   finished = on.finished;
   for (const name of ["beforeunload", "pagehide"]) addEventListener(name, noteLeaving);
   addEventListener("pageshow", () => (isLeaving = false));
-  byId("run").addEventListener("click", () => (running ? stop() : start(on.order)));
+  byId("run").addEventListener("click", (event) => toggle(event, on.order));
+  byId("run").addEventListener("keydown", (event) => {
+    // A key held down is one press; the browser would click again and again.
+    if (event.repeat && event.key === "Enter") event.preventDefault();
+  });
   addEventListener(
     "keydown",
     (event) => {
@@ -209,7 +226,7 @@ export function install(on) {
       if (document.body.dataset.mode === "batch") return;
       event.preventDefault();
       event.stopPropagation();
-      start(on.order);
+      if (!event.repeat) start(on.order);
     },
     { capture: true },
   );
