@@ -99,6 +99,5 @@ export function goTo(number) {
   const start = before.reduce((sum, line) => sum + line.length + 1, 0);
   focus();
   editor.textarea.setSelectionRange(start, start);
-  mark(number);
   editor.lines[number]?.scrollIntoView({ block: "nearest" });
 }

@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import * as batch from "./batch.js";
 import { limits } from "./config.js";
-import { byId, make } from "./dom.js";
+import { byId, make, toast } from "./dom.js";
 import * as editor from "./editor.js";
 import * as help from "./help.js";
 import * as history from "./history.js";
@@ -30,13 +30,13 @@ function codeOrder() {
       `The code has ${count} characters; the limit is ${limits.max_code_characters}. Shorten it, or send it as a ZIP project.`,
     );
   }
-  return { path: "/run", options: api.post(program.current()), marksLines: true };
+  return { path: "/run", options: api.post(program.current()), source: program.source() };
 }
 
 /** @returns {Promise<run.Order>} */
 async function zipOrder() {
   const body = await zip.form(program.language(), inputs.read());
-  return { path: "/run-zip", options: { method: "POST", body }, marksLines: false };
+  return { path: "/run-zip", options: { method: "POST", body }, source: null };
 }
 
 /** @param {import("./snippets.js").Snippet} snippet */
@@ -59,7 +59,7 @@ function reopen(past) {
     program.load(past, "Loaded from the history; nothing was run.");
   } else tabs.choose("zip");
   if (run.isRunning()) return;
-  run.showPast(past);
+  run.showPast(past, program.source());
 }
 
 /** @param {import("./types.js").PastRun} past */
@@ -67,6 +67,15 @@ function rerun(past) {
   tabs.choose("code");
   program.load(past, "Running again.");
   run.start(order);
+}
+
+/** @param {number} line of the program whose output is shown */
+function goTo(line) {
+  const source = run.source();
+  if (!source || !program.bring(source)) return toast("The program of this line is not in the editor any more.");
+  tabs.choose("code");
+  editor.goTo(line);
+  program.mark(source, line);
 }
 
 inputs.install();
@@ -80,7 +89,7 @@ output.install({
     status.clearNotice();
     editor.clearMarks();
   },
-  goTo: editor.goTo,
+  goTo,
 });
 installExamples();
 zip.install();

@@ -6,6 +6,7 @@ import * as inputs from "./inputs.js";
 import { drafts } from "./store.js";
 
 /** @typedef {import("./types.js").Program} Program */
+/** @typedef {import("./types.js").Source} Source */
 
 const select = /** @type {HTMLSelectElement} */ (byId("language"));
 const WELCOME = /** @type {Record<string, string>} */ ({
@@ -14,6 +15,10 @@ const WELCOME = /** @type {Record<string, string>} */ ({
 });
 
 let shown = "";
+/** How often a program was put in place of another since the page was loaded. */
+let editions = 0;
+/** Of each draft; 0 when it is the one of before. @type {Record<string, number>} */
+const editionOf = {};
 
 export const language = () => select.value;
 
@@ -22,6 +27,34 @@ export const current = () => ({ language: language(), code: editor.code(), ...in
 
 const draft = (/** @type {string} */ name) => drafts.get(`draft.${name}`) ?? WELCOME[name] ?? "";
 const save = () => drafts.set(`draft.${shown}`, editor.code());
+
+/** @returns {Source} the program in the editor as it is now */
+export const source = () => ({ language: shown, code: editor.code(), edition: editionOf[shown] ?? 0 });
+
+/** Whether the draft of its language still is that program, be it with changes. @param {Source} past */
+function isKept({ language: name, code, edition }) {
+  const now = name === shown ? editor.code() : draft(name);
+  return now === code || (editionOf[name] ?? 0) === edition;
+}
+
+/** Show that program again, unless another one has taken its place. @param {Source} past @returns {boolean} whether it is shown */
+export function bring(past) {
+  if (!isKept(past)) return false;
+  if (past.language !== shown) choose(past.language);
+  return true;
+}
+
+/** Mark a line of that program, when it is shown and has the line as it was. @param {Source} past @param {number} line from 1 */
+export function mark(past, line) {
+  const isSame = past.code.split("\n")[line - 1] === editor.code().split("\n")[line - 1];
+  if (past.language === shown && isSame && isKept(past)) editor.mark(line);
+}
+
+/** Put another program in place of the one that is shown. @param {string} code @param {number} [edition] */
+function put(code, edition = ++editions) {
+  editor.replace(code);
+  editionOf[shown] = edition;
+}
 
 /** Show the draft of a language; the one shown before is kept. @param {string} name */
 export function choose(name) {
@@ -41,7 +74,7 @@ export function load(program, sentence) {
   choose(program.language);
   const undo = undoing(from);
   const [code, { line, text }] = [editor.code(), inputs.typed()];
-  editor.replace(program.code);
+  put(program.code);
   inputs.fill(program.args, program.stdin);
   const now = inputs.typed();
   const isLost = code !== program.code && code.trim() !== "";
@@ -50,10 +83,10 @@ export function load(program, sentence) {
 
 /** The button that brings back the draft as it is now, and what it is given. @param {string} from the language to show then */
 function undoing(from) {
-  const [name, code, typed] = [shown, editor.code(), inputs.typed()];
+  const [{ language: name, code, edition }, typed] = [source(), inputs.typed()];
   const act = () => {
     choose(name);
-    editor.replace(code);
+    put(code, edition);
     inputs.put(typed);
     choose(from);
   };
@@ -68,7 +101,7 @@ export function install() {
   byId("clear").addEventListener("click", () => {
     const undo = undoing(shown);
     const wasEmpty = !editor.code();
-    editor.replace("");
+    put("");
     editor.focus();
     if (!wasEmpty) toast("Cleared.", undo);
   });

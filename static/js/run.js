@@ -3,13 +3,15 @@ import * as api from "./api.js";
 import { byId, announce } from "./dom.js";
 import * as editor from "./editor.js";
 import * as output from "./output.js";
+import * as program from "./program.js";
 import { measures, verdict } from "./result.js";
 import * as status from "./status.js";
 import { session } from "./store.js";
 import { failedLine } from "./trace.js";
 
 /** @typedef {import("./types.js").Result} Result */
-/** @typedef {{path: string, options: RequestInit, marksLines: boolean}} Order */
+/** @typedef {import("./types.js").Source} Source */
+/** @typedef {{path: string, options: RequestInit, source: Source | null}} Order the source of no archive */
 
 /** How long a stopped run may take to send its result. */
 const STOP_MILLISECONDS = 4000;
@@ -32,7 +34,12 @@ function noteLeaving() {
   if (running?.id) session.set(RUNNING, running.id);
 }
 
+/** The program whose output is shown. @type {Source | null} */
+let shown = null;
+
 export const isRunning = () => running !== null;
+/** The program that the places in tracebacks belong to. */
+export const source = () => shown;
 
 /** @param {() => Promise<Order>} order what to run; fails with a sentence when that cannot be run */
 export async function start(order) {
@@ -49,6 +56,7 @@ export async function start(order) {
     return;
   }
   if (running !== mine) return;
+  shown = next.source;
   try {
     const result = await api.follow(next.path, { ...next.options, signal: mine.controller.signal }, {
       id(id) {
@@ -63,7 +71,8 @@ export async function start(order) {
       text: (stream, text) => void (running === mine && output.write(stream, text)),
     });
     if (running !== mine) return;
-    show(result, next.marksLines);
+    output.settle(result.output, result.error);
+    show(result);
     leave(true);
   } catch (problem) {
     if (running !== mine) return;
@@ -73,6 +82,7 @@ export async function start(order) {
 }
 
 function begin() {
+  shown = null;
   editor.clearMarks();
   output.clear();
   status.clearNotice();
@@ -129,26 +139,23 @@ function setButton(isStop) {
 /**
  * Show a result from the history.
  * @param {import("./types.js").PastRun} past
+ * @param {Source} itsSource of no use when it was an archive
  */
-export function showPast(past) {
+export function showPast(past, itsSource) {
+  shown = past.kind === "code" ? itsSource : null;
   output.showWhole(past.output, past.error);
-  show(past, past.kind === "code");
+  show(past);
 }
 
-/**
- * Show the result of the run whose output has been followed.
- * @param {Result} result
- * @param {boolean} marksLines whether tracebacks are about the program in the editor
- */
-function show(result, marksLines) {
+/** Say what came of the run whose output is shown. @param {Result} result */
+function show(result) {
   const { words, tone } = verdict(result);
   status.clearNotice();
   status.stopClock(result.duration_ms);
   status.badge(words, tone, measures(result));
-  output.settle(result.output, result.error);
   announce(status.spoken(words, result.duration_ms));
-  const line = marksLines && result.status === "error" ? failedLine(result.error) : null;
-  if (line) editor.mark(line);
+  const line = result.status === "error" ? failedLine(result.error) : null;
+  if (line && shown) program.mark(shown, line);
   // Python ends with it.
   if (result.language === "node" && result.status === "error") output.showFirstPlace();
 }
@@ -185,7 +192,7 @@ export async function recall() {
     const past = await find(id).catch(() => null);
     if (running) return;
     if (past) {
-      showPast(past);
+      showPast(past, { ...past, edition: 0 });
       status.notice(new api.Failure(reloadSentence(past), "reloaded"), null);
       finished(true);
       return;

@@ -15,6 +15,8 @@
  * @typedef {Result & {timestamp: string, kind: "code" | "zip", code: string, entry: string, archive: string,
  *   args: string[], stdin: string, shortened?: string[]}} PastRun
  * @typedef {{language: string, code: string, stdin: string, args: string[]}} Program
+ * The program of a run. Its edition tells what was typed since from what was put in its place.
+ * @typedef {{language: string, code: string, edition: number}} Source
  * @typedef {"stdout" | "stderr" | "note"} StreamName
  * @typedef {"good" | "bad" | "warn" | "running" | "idle"} Tone
  */
