@@ -1,12 +1,13 @@
 /** Several programs in parallel: examples that were marked, or a list that was edited; results side by side. */
 import * as api from "./api.js";
 import { languages, limits } from "./config.js";
-import { announce, byId, make, toast } from "./dom.js";
+import { announce, byId, make } from "./dom.js";
 import { checked } from "./inputs.js";
 import { Pane } from "./pane.js";
 import { measures, verdict } from "./result.js";
 import { snippets } from "./snippets.js";
 import * as status from "./status.js";
+import { toast } from "./toast.js";
 import { join } from "./words.js";
 
 /** @typedef {import("./types.js").Program} Program */

@@ -47,34 +47,3 @@ export function announce(sentence) {
   // The same sentence twice would not be read again.
   live.textContent = live.textContent === sentence ? `${sentence}\u00a0` : sentence;
 }
-
-/** @type {number | undefined} */
-let toastTimer;
-
-/**
- * A sentence at the bottom for some seconds, with at most one action.
- * @param {string} sentence
- * @param {{label: string, act: () => void}} [action]
- */
-export function toast(sentence, action) {
-  const box = byId("toast");
-  clearTimeout(toastTimer);
-  box.replaceChildren(make("span", {}, sentence));
-  const hide = () => (box.hidden = true);
-  if (action) {
-    box.append(make("button", { type: "button", onclick: () => (hide(), action.act()) }, action.label));
-  }
-  box.hidden = false;
-  announce(sentence);
-  toastTimer = setTimeout(hide, action ? 8000 : 4000);
-}
-
-/** @param {string} text @param {string} done what to say then */
-export async function copyText(text, done) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast(done);
-  } catch {
-    toast("The browser did not allow copying. Select the text and copy it yourself.");
-  }
-}

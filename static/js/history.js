@@ -1,8 +1,9 @@
 /** The runs of before: searched, filtered, loaded further on scrolling; opened without running. */
 import * as api from "./api.js";
 import { languageOf } from "./config.js";
-import { byId, debounced, make, toast } from "./dom.js";
+import { byId, debounced, make } from "./dom.js";
 import { ago, duration, verdict } from "./result.js";
+import { toast } from "./toast.js";
 
 /** @typedef {import("./types.js").PastRun} PastRun */
 

@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import * as batch from "./batch.js";
 import { limits } from "./config.js";
-import { byId, make, toast } from "./dom.js";
+import { byId, make } from "./dom.js";
 import * as editor from "./editor.js";
 import * as help from "./help.js";
 import * as history from "./history.js";
@@ -16,6 +16,7 @@ import { snippets } from "./snippets.js";
 import * as status from "./status.js";
 import * as tabs from "./tabs.js";
 import * as theme from "./theme.js";
+import * as toasts from "./toast.js";
 import * as zip from "./zip.js";
 
 /** @returns {Promise<run.Order>} what Run runs now @throws {Error} a sentence, when it cannot be run */
@@ -72,12 +73,13 @@ function rerun(past) {
 /** @param {number} line of the program whose output is shown */
 function goTo(line) {
   const source = run.source();
-  if (!source || !program.bring(source)) return toast("The program of this line is not in the editor any more.");
+  if (!source || !program.bring(source)) return toasts.toast("The program of this line is not in the editor any more.");
   tabs.choose("code");
   editor.goTo(line);
   program.mark(source, line);
 }
 
+toasts.install();
 inputs.install();
 program.install();
 tabs.install();

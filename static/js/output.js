@@ -1,7 +1,9 @@
 /** What a run has written: kept whole, shown as two panels or as one; copied, saved, cleared. */
-import { byId, copyText, toast } from "./dom.js";
+import { copyText } from "./copy.js";
+import { byId } from "./dom.js";
 import { Pane } from "./pane.js";
 import { local } from "./store.js";
+import { toast } from "./toast.js";
 
 /** @typedef {import("./types.js").StreamName} StreamName */
 

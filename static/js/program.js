@@ -1,9 +1,10 @@
 /** The program in the editor: its language, its drafts, and what puts another one in its place. */
 import { languageOf, languages } from "./config.js";
-import { byId, debounced, toast } from "./dom.js";
+import { byId, debounced } from "./dom.js";
 import * as editor from "./editor.js";
 import * as inputs from "./inputs.js";
 import { drafts } from "./store.js";
+import { toast } from "./toast.js";
 
 /** @typedef {import("./types.js").Program} Program */
 /** @typedef {import("./types.js").Source} Source */

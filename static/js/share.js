@@ -3,9 +3,11 @@
  * opening such a link puts the program into the editor and runs nothing.
  */
 import { languages, limits } from "./config.js";
-import { byId, copyText, toast } from "./dom.js";
+import { copyText } from "./copy.js";
+import { byId } from "./dom.js";
 import * as program from "./program.js";
 import * as tabs from "./tabs.js";
+import { toast } from "./toast.js";
 import { quoted } from "./words.js";
 import * as zip from "./zip.js";
 

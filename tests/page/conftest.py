@@ -12,7 +12,7 @@ from tests.page.support import Guard, open_page
 
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP lan.test 127.0.0.1",
 ]  # fmt: skip
 WAIT_MILLISECONDS = 10_000
 

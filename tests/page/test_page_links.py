@@ -6,11 +6,18 @@ import base64
 import json
 import subprocess
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.conftest import serve
 from tests.page.support import MARKUP, open_page, write
+
+LAN_NAME = "lan.test"
+"""Leads to this machine in the browser of the tests, which takes it for a host of a network: no secure context."""
 
 
 def link_to(server_url: str, value: object) -> str:
@@ -103,3 +110,52 @@ def test_the_curl_command_runs_the_same_program(page: Page) -> None:
     command = page.evaluate("navigator.clipboard.readText()")
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=True)
     assert json.loads(done.stdout)["output"] == "['a b', 'c'] it's input quote's $HOME `x` \\\n"
+
+
+# --- Without a clipboard ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lan_page(browser: Browser, real_engine: None, tmp_path: Path) -> Iterator[Page]:
+    """The page as another machine of a network sees it: plain HTTP, so that the browser gives it no clipboard."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    with serve(tmp_path, allowed_hosts=LAN_NAME, pool_python=0, pool_node=0) as server:
+        page = context.new_page()
+        open_page(page, f"http://{LAN_NAME}:{urlsplit(server.url).port}")
+        assert page.evaluate("[isSecureContext, typeof navigator.clipboard]") == [False, "undefined"]
+        yield page
+        context.close()
+
+
+def selected(page: Page) -> str:
+    """The selected text of the field that has the focus, which can be seen whole or scrolled."""
+    expect(page.get_by_role("dialog", name="Copy by hand")).to_be_visible()
+    field = page.get_by_role("textbox", name="Copy by hand")
+    expect(field).to_be_focused()
+    expect(field).not_to_be_editable()
+    return str(field.evaluate("box => box.value.slice(box.selectionStart, box.selectionEnd)"))
+
+
+def test_without_a_clipboard_link_and_command_are_shown_selected_to_be_copied_by_hand(lan_page: Page) -> None:
+    page = lan_page
+    write(page, "print('by hand')")
+    page.get_by_role("button", name="Copy link").click()
+    link = selected(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Copy link")).to_be_focused()
+    page.get_by_role("button", name="Copy curl").click()
+    assert selected(page).startswith(f"curl -sS http://{LAN_NAME}:")
+    assert "by hand" in selected(page)
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    write(page, "# another")
+    page.evaluate("link => (location.href = link)", link)
+    expect(page.locator("#code")).to_have_value("print('by hand')")
+
+
+def test_a_clipboard_that_is_forbidden_is_as_none(page: Page) -> None:
+    page.evaluate(
+        "void (navigator.clipboard.writeText = async () => { throw new DOMException('no', 'NotAllowedError'); })"
+    )
+    page.get_by_role("button", name="Copy curl").click()
+    assert selected(page).startswith("curl -sS ")
