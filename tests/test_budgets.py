@@ -45,7 +45,7 @@ BUDGETS = {
         INOTIFY + "print('ok' if libc.inotify_init() >= 0 else ctypes.get_errno())",
     ),
     "pages of pipes": Budget(
-        PIPES + "kept = []\nfor _ in range(400):\n    kept.append(os.pipe())\n"
+        PIPES + "kept = []\nfor _ in range(110):\n    kept.append(os.pipe())\n"
         "    try: fcntl.fcntl(kept[-1][0], fcntl.F_SETPIPE_SZ, 1 << 20)\n    except OSError: pass",
         PIPES + "size = fcntl.fcntl(os.pipe()[0], fcntl.F_GETPIPE_SZ)\nprint('ok' if size == 65536 else size)",
     ),

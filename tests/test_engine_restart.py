@@ -214,7 +214,7 @@ def test_a_server_survives_its_engine(own_engine: OwnEngine, tmp_path: Path, how
                 assert "engine" in answer.json()["error"]
                 assert seconds < 5
             assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
-            assert requests.get(f"{server.url}/readyz", timeout=10).status_code == 503
+            assert eventually(lambda: requests.get(f"{server.url}/readyz", timeout=10).status_code == 503, 5)
         finally:
             own_engine.start()
         assert post(server).json()["output"] == "hello\n", "it did not recover at once"
