@@ -1,50 +1,75 @@
-/** ANSI colours as spans of text nodes. Everything that is no colour (cursor moves, titles) is dropped. */
+/** What programs write, read as a terminal would: colours become styles, moves go to the line, the rest is dropped. */
 import Anser from "../vendor/anser.js";
+import { MOVES } from "./line.js";
 
-/** Escape sequences whose end has not arrived yet. A lone ESC further back than this is no sequence. */
-const UNFINISHED = /\x1b(?:\[[0-9;?]{0,40}|\][^\x07\x1b]{0,200})?$/;
-const NO_COLOUR = /\x1b(?:\[[0-9;?]*[A-Za-ln-z~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cDEHM])/g;
+/** @typedef {import("./line.js").Line} Line */
+/** @typedef {import("./line.js").Style} Style */
 
-/** Text with every escape sequence taken out. @param {string} text */
-export const plain = (text) => text.replace(NO_COLOUR, "").replace(/\x1b\[[0-9;]*m/g, "");
+const SEQUENCE = new RegExp(
+  [
+    /\x1b\[[0-?]*[ -/]*[@-~]/, // CSI: colours, moves, modes
+    /\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)/, // OSC: titles, links
+    /\x1b[PX^_][^\x1b]*\x1b\\/, // strings for devices
+    /\x1b[ -/]+[0-~]/, // character sets
+    /\x1b[0-OQ-WYZ\\`-~]?/, // all others, and what is no sequence
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "g",
+);
+/** Sequences whose end has not arrived yet. What is longer is none. */
+const UNFINISHED = /\x1b(?:\[[ -?]{0,40}|\][^\x07\x1b]{0,200}\x1b?|[PX^_][^\x1b]{0,200}\x1b?|[ -/]{1,3})?$/;
+const KEPT = /^\x1b\[[\d;]*m$|^\x1b\[\d{0,4}[KG]$/;
 
-/** The colours of one stream; remembers the current one from piece to piece. */
+/** Reads one stream; remembers its colour, and what has half arrived, from piece to piece. */
 export class Painter {
   #anser = new Anser();
   #rest = "";
+  /** @type {Style} */
+  #plain;
+  /** @type {Style} */
+  #style;
 
-  /** @param {string} piece @returns {Node[]} */
-  paint(piece) {
-    let text = this.#rest + piece;
-    const open = UNFINISHED.exec(text);
-    this.#rest = open ? open[0] : "";
-    if (open) text = text.slice(0, open.index);
-    text = text.replace(NO_COLOUR, "");
-    if (!text.includes("\x1b") && !this.#isColoured) return text ? [document.createTextNode(text)] : [];
-    return this.#spans(text);
+  /** @param {string} [name] a class for everything that is written */
+  constructor(name = "") {
+    this.#plain = { classes: name, colours: [] };
+    this.#style = this.#plain;
   }
 
-  #isColoured = false;
-
-  /** @param {string} text */
-  #spans(text) {
-    /** @type {Node[]} */
-    const nodes = [];
-    for (const entry of this.#anser.ansiToJson(text, { json: true, use_classes: true, remove_empty: true })) {
-      const names = classes(entry);
-      const colours = trueColours(entry);
-      this.#isColoured = names.length > 0 || colours.length > 0;
-      if (!this.#isColoured) {
-        nodes.push(document.createTextNode(entry.content));
-        continue;
-      }
-      const span = document.createElement("span");
-      span.className = names.join(" ");
-      for (const [property, value] of colours) span.style.setProperty(property, value);
-      span.textContent = entry.content;
-      nodes.push(span);
+  /** @param {string} piece @param {Line} line what it is written on @param {boolean} isColoured */
+  paint(piece, line, isColoured) {
+    const parts = this.#whole(piece).split(MOVES);
+    for (const [index, part] of parts.entries()) {
+      if (index % 2) line.move(part, this.#plain);
+      else if (isColoured) this.#colour(part, line);
+      else line.put(part.replace(SEQUENCE, ""), this.#plain);
     }
-    return nodes;
+  }
+
+  /** The piece with what the one before has begun, without what the next one ends. @param {string} piece */
+  #whole(piece) {
+    const text = this.#rest + piece;
+    this.#rest = UNFINISHED.exec(text)?.[0] ?? "";
+    return text.slice(0, text.length - this.#rest.length).replace(SEQUENCE, (found) => (KEPT.test(found) ? found : ""));
+  }
+
+  /** @param {string} text @param {Line} line */
+  #colour(text, line) {
+    if (!text.includes("\x1b")) return line.put(text, this.#style);
+    const [before, ...entries] = this.#anser.ansiToJson(text, { json: true, use_classes: true });
+    line.put(before.content, this.#style);
+    for (const entry of entries) {
+      this.#style = this.#styleOf(entry);
+      line.put(entry.content, this.#style);
+    }
+  }
+
+  /** @param {Entry} entry @returns {Style} */
+  #styleOf(entry) {
+    const names = classes(entry);
+    const colours = trueColours(entry);
+    if (!names.length && !colours.length) return this.#plain;
+    return { classes: [this.#plain.classes, ...names].filter(Boolean).join(" "), colours };
   }
 }
 

@@ -4,6 +4,7 @@ import { byId } from "./dom.js";
 import { Pane } from "./pane.js";
 import { local } from "./store.js";
 import { toast } from "./toast.js";
+import { messageStart } from "./trace.js";
 
 /** @typedef {import("./types.js").StreamName} StreamName */
 
@@ -17,13 +18,13 @@ const panes = {
 };
 /** @type {{stream: StreamName, text: string}[]} */
 let written = [];
-let texts = { stdout: "", stderr: "", note: "" };
+let texts = { stdout: "", stderr: "" };
 let isCombined = false;
 let hasEnded = true;
 
 export function clear() {
   written = [];
-  texts = { stdout: "", stderr: "", note: "" };
+  texts = { stdout: "", stderr: "" };
   hasEnded = false;
   for (const pane of Object.values(panes)) pane.clear();
   sayEmpty("What the program prints appears here.", "Errors and tracebacks appear here.");
@@ -46,7 +47,6 @@ export function write(stream, text) {
 /** @param {StreamName} stream @param {string} text */
 function show(stream, text) {
   if (isCombined) panes.both.write(stream, text);
-  else if (stream === "note") panes.stdout.write(stream, text);
   else panes[stream].write(stream, text);
 }
 
@@ -78,14 +78,15 @@ export function end() {
   if (texts.stderr && length <= LINKED_CHARACTERS) pane.link();
 }
 
-/** Show the first place in the program that the errors name: where Node.js says what went wrong. */
-export function showFirstPlace() {
-  if (isCombined) panes.both.showFirstPlace();
-  else panes.stderr.showFirstPlace();
+/** Show what Node.js says went wrong: a stack follows it, and it may be below much else. */
+export function showMessage() {
+  (isCombined ? panes.both : panes.stderr).showFrom(messageStart);
 }
 
-
+/** As the program wrote it, for a file. */
 const all = () => (isCombined ? written.map(({ text }) => text).join("") : texts.stdout + texts.stderr);
+/** As it is read: without codes. */
+const readable = () => (isCombined ? panes.both.text() : panes.stdout.text() + panes.stderr.text());
 export const errorText = () => texts.stderr;
 
 /** @param {boolean} combined */
@@ -122,7 +123,7 @@ export function install(on) {
   byId("view-combined").addEventListener("click", () => setView(true));
   byId("wrap").addEventListener("click", () => setWrap(byId("wrap").getAttribute("aria-pressed") !== "true"));
   byId("copy").addEventListener("click", () =>
-    all() ? copyText(all(), "Output copied.") : toast("There is no output to copy."),
+    all() ? copyText(readable(), "Output copied.") : toast("There is no output to copy."),
   );
   byId("download").addEventListener("click", () => (all() ? download() : toast("There is no output to save.")));
   byId("clear-output").addEventListener("click", () => {

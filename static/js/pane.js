@@ -1,8 +1,10 @@
 /**
  * A panel of output that stays smooth at a megabyte: a bounded piece of text is added per animation frame, in
- * blocks of lines that the browser lays out only when they come into view.
+ * blocks of lines that the browser lays out only when they come into view. It follows the end until its reader
+ * scrolls up.
  */
-import { Painter, plain } from "./ansi.js";
+import { Painter } from "./ansi.js";
+import { Line } from "./line.js";
 import { places } from "./trace.js";
 import { make } from "./dom.js";
 
@@ -13,6 +15,8 @@ const BLOCK_CHARACTERS = 8 << 10;
 /** After so many coloured pieces the rest is shown without colours: each of them costs an element. */
 const MOST_SPANS = 20_000;
 const AT_END_PIXELS = 32;
+/** Above what is scrolled to. */
+const AIR_PIXELS = 4;
 
 export class Pane {
   /** @type {{stream: StreamName, text: string}[]} */
@@ -22,12 +26,26 @@ export class Pane {
   #blockLength = 0;
   #frame = 0;
   #spans = 0;
-  #painters = { stdout: new Painter(), stderr: new Painter(), note: new Painter() };
+  #line = new Line();
+  /** @type {Node[]} the line that may still change, as shown */
+  #open = [];
+  #painters;
+  #follows = true;
+  #top = 0;
+  /** Wrapped blocks take their true height only when they come into view; then the end is elsewhere. */
+  #watch = new ResizeObserver(() => this.#follow());
 
   /** @param {HTMLElement} root @param {boolean} marksErrors whether text of stderr is told apart */
   constructor(root, marksErrors) {
     this.root = root;
     this.marksErrors = marksErrors;
+    this.#painters = this.#newPainters();
+    root.addEventListener("scroll", () => this.#look(), { passive: true });
+    this.#watch.observe(root);
+  }
+
+  #newPainters() {
+    return { stdout: new Painter(), stderr: new Painter(this.marksErrors ? "e" : "") };
   }
 
   clear() {
@@ -36,7 +54,12 @@ export class Pane {
     this.#queue = [];
     this.#block = null;
     this.#spans = 0;
-    this.#painters = { stdout: new Painter(), stderr: new Painter(), note: new Painter() };
+    this.#line = new Line();
+    this.#open = [];
+    this.#painters = this.#newPainters();
+    this.#follows = true;
+    this.#watch.disconnect();
+    this.#watch.observe(this.root);
     this.root.replaceChildren();
   }
 
@@ -48,31 +71,41 @@ export class Pane {
 
   #flush() {
     this.#frame = 0;
-    const { root } = this;
-    const follows = root.scrollHeight - root.scrollTop - root.clientHeight < AT_END_PIXELS;
     for (let room = CHARACTERS_PER_FRAME; room > 0; ) {
       const next = this.#queue.shift();
       if (!next) break;
       room -= next.text.length;
       this.#append(next.stream, next.text);
     }
-    if (follows) root.scrollTop = root.scrollHeight;
+    this.#follow();
     if (this.#queue.length) this.#frame = requestAnimationFrame(() => this.#flush());
+  }
+
+  #follow() {
+    if (this.#follows) this.#scroll(this.root.scrollHeight);
+  }
+
+  /** Has the reader scrolled up, or to the end again? The first pixels of a slow scroll up count. */
+  #look() {
+    const { scrollTop, scrollHeight, clientHeight } = this.root;
+    const left = scrollHeight - clientHeight - scrollTop;
+    const hasGoneUp = scrollTop < this.#top;
+    if (left <= 1 || (!hasGoneUp && left < AT_END_PIXELS)) this.#follows = true;
+    else if (hasGoneUp) this.#follows = false;
+    this.#top = scrollTop;
   }
 
   /** @param {StreamName} stream @param {string} text */
   #append(stream, text) {
-    const nodes =
-      this.#spans < MOST_SPANS ? this.#painters[stream].paint(text) : [document.createTextNode(plain(text))];
-    this.#spans += nodes.length;
-    const isMarked = stream === "note" || (stream === "stderr" && this.marksErrors);
-    const block = this.#openBlock();
-    (isMarked ? span(block, stream === "note" ? "note" : "e") : block).append(...nodes);
-    this.#blockLength += text.length;
-    if (this.#blockLength >= BLOCK_CHARACTERS && text.endsWith("\n")) {
-      block.classList.add("full");
-      this.#block = null;
-    }
+    this.#painters[stream].paint(text, this.#line, this.#spans < MOST_SPANS);
+    const { over, open } = this.#line.take();
+    for (const node of this.#open) node.parentNode?.removeChild(node);
+    if (over.length) this.#openBlock().append(...over.map(shown));
+    this.#spans += over.length;
+    this.#blockLength += over.reduce((sum, run) => sum + run.text.length, 0);
+    if (this.#blockLength >= BLOCK_CHARACTERS && over.at(-1)?.text.endsWith("\n")) this.#closeBlock();
+    this.#open = open.map(shown);
+    if (open.length) this.#openBlock().append(...this.#open);
   }
 
   #openBlock() {
@@ -80,19 +113,31 @@ export class Pane {
       this.#block = make("span", { class: "block" });
       this.#blockLength = 0;
       this.root.append(this.#block);
+      this.#watch.observe(this.#block);
     }
     return this.#block;
+  }
+
+  /** From now on it is laid out only in view; elsewhere it has the size that its lines will have. */
+  #closeBlock() {
+    const lines = (this.#block?.textContent ?? "").split("\n");
+    this.#block?.style.setProperty("--lines", String(lines.length - 1));
+    this.#block?.style.setProperty("--columns", String(Math.max(...lines.map((line) => line.length))));
+    this.#block?.classList.add("full");
+    this.#block = null;
+  }
+
+  /** What is shown: without codes, and of a progress bar only its last state. */
+  text() {
+    this.settle();
+    return this.root.textContent ?? "";
   }
 
   /** Make the places of a traceback buttons. To be called when the run is over. */
   link() {
     this.settle();
     this.root.normalize();
-    const walker = document.createTreeWalker(this.root, NodeFilter.SHOW_TEXT);
-    /** @type {Text[]} */
-    const texts = [];
-    while (walker.nextNode()) texts.push(/** @type {Text} */ (walker.currentNode));
-    for (const text of texts) linkPlaces(text);
+    for (const text of texts(this.root)) if (!text.parentElement?.closest("button")) linkPlaces(text);
   }
 
   /** Everything that waits, now: for results that are shown at once. */
@@ -102,24 +147,52 @@ export class Pane {
     this.#frame = 0;
   }
 
-  /** The first place that `link` has found, at the top of the panel. */
-  showFirstPlace() {
-    const place = this.root.querySelector("button.line");
-    if (place instanceof HTMLElement) this.root.scrollTop = place.offsetTop - this.root.offsetTop;
+  /** Scroll so that the text that begins there is the first in view. @param {(text: string) => number} find -1: nowhere */
+  showFrom(find) {
+    let index = find(this.text());
+    if (index < 0) return;
+    const range = document.createRange();
+    for (const text of texts(this.root)) {
+      if (index < text.length) {
+        range.setStart(text, index);
+        break;
+      }
+      index -= text.length;
+    }
+    range.setEnd(range.startContainer, range.startOffset + 1);
+    this.#follows = false;
+    const below = range.getBoundingClientRect().top - this.root.getBoundingClientRect().top;
+    this.#scroll(this.root.scrollTop + below - AIR_PIXELS);
   }
 
   /** The beginning of a text that is all there. */
   showTop() {
     this.settle();
-    this.root.scrollTop = 0;
+    this.#follows = false;
+    this.#scroll(0);
+  }
+
+  /** @param {number} top */
+  #scroll(top) {
+    this.root.scrollTop = top;
+    this.#top = this.root.scrollTop;
   }
 }
 
-/** The span of that class at the block's end. @param {HTMLElement} block @param {string} name */
-function span(block, name) {
-  const last = block.lastChild;
-  if (last instanceof HTMLElement && last.className === name) return last;
-  return block.appendChild(make("span", { class: name }));
+/** @param {import("./line.js").Run} run @returns {Node} */
+function shown({ text, style }) {
+  if (!style.classes && !style.colours.length) return document.createTextNode(text);
+  const span = make("span", { class: style.classes }, text);
+  for (const [property, value] of style.colours) span.style.setProperty(property, value);
+  return span;
+}
+
+/** @param {Node} root */
+function texts(root) {
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) found.push(/** @type {Text} */ (walker.currentNode));
+  return found;
 }
 
 /** @param {Text} text */

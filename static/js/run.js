@@ -156,8 +156,8 @@ function show(result) {
   announce(status.spoken(words, result.duration_ms));
   const line = result.status === "error" ? failedLine(result.error) : null;
   if (line && shown) program.mark(shown, line);
-  // Python ends with it.
-  if (result.language === "node" && result.status === "error") output.showFirstPlace();
+  // Python ends with its message.
+  if (result.language === "node" && result.status === "error") output.showMessage();
 }
 
 /** @param {unknown} problem @param {() => Promise<Order>} order */

@@ -17,7 +17,7 @@
  * @typedef {{language: string, code: string, stdin: string, args: string[]}} Program
  * The program of a run. Its edition tells what was typed since from what was put in its place.
  * @typedef {{language: string, code: string, edition: number}} Source
- * @typedef {"stdout" | "stderr" | "note"} StreamName
+ * @typedef {"stdout" | "stderr"} StreamName
  * @typedef {"good" | "bad" | "warn" | "running" | "idle"} Tone
  */
 export {};

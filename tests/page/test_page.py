@@ -216,26 +216,6 @@ def test_the_line_of_an_error_is_marked_and_can_be_gone_to(page: Page, language:
     expect(page.locator(".pce-line.failed")).to_have_count(0)
 
 
-def test_an_error_of_node_is_shown_where_it_begins(page: Page) -> None:
-    code = """
-    for (let i = 0; i < 40; i++) console.error("before", i);
-    const deep = (n) => (n ? deep(n - 1) : null.x);
-    deep(30);
-    """
-    run(page, code, "node")
-    panel = page.locator("#error")
-    seen = panel.evaluate(
-        """box => {
-          const { top, bottom } = box.getBoundingClientRect();
-          const first = box.querySelector("button.line").getBoundingClientRect();
-          return [box.scrollTop > 0, first.top - top, bottom - first.bottom];
-        }"""
-    )
-    assert seen[0]
-    assert 0 <= seen[1] < 20
-    assert seen[2] > 0
-
-
 # --- Input and arguments ----------------------------------------------------------------------------------
 
 
