@@ -39,12 +39,19 @@ function unreachable() {
     : new Failure("This device is offline. Your code is kept; try again when the connection is back.", "offline");
 }
 
+/** The server's words, with the page's names of its fields. @param {string} message */
+const inWords = (message) =>
+  message.replace(/`(\w+)`/g, (whole, field) => {
+    const label = document.querySelector(`label[for="${field}"]`);
+    return label ? `“${label.textContent}”` : whole;
+  });
+
 /** @param {Response} response */
 async function refusal(response) {
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   try {
     const body = await response.json();
-    return new Failure(String(body.error), String(body.code), retryAfter);
+    return new Failure(inWords(String(body.error)), String(body.code), retryAfter);
   } catch {
     return new Failure(`The server answered ${response.status} without saying why.`, "unknown", retryAfter);
   }

@@ -70,7 +70,7 @@ function makeTask(program, snippet) {
   const meta = make("span", { class: "meta" });
   const output = make("pre", { class: "console", tabindex: "0", role: "region", "data-label": "Output of task" });
   const pane = new Pane(output, true);
-  const drop = make("button", { type: "button", class: "quiet", "data-label": "Remove task", onclick: () => remove(task) }, "Remove");
+  const drop = make("button", { type: "button", class: "quiet", "data-label": "Remove task", title: "Remove", onclick: () => remove(task) }, "×");
   const number = make("span", { class: "number" });
   const head = make("div", { class: "head" }, number, language, drop);
   const element = make("li", { class: "task" }, head, code, given, make("div", { class: "verdict" }, badge, meta), output);

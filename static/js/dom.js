@@ -31,6 +31,11 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
+/** Everything is in one column then. */
+export const isNarrow = () => matchMedia("(max-width: 859px)").matches;
+/** Where writing opens a keyboard over half of the screen. */
+export const isTouch = () => matchMedia("(pointer: coarse)").matches;
+
 /** @param {number} milliseconds @param {() => void} action @returns {() => void} the action, after a pause in calls */
 export function debounced(milliseconds, action) {
   /** @type {number | undefined} */

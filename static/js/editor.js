@@ -9,7 +9,7 @@ import {
   matchBrackets,
 } from "../vendor/editor.js";
 import { limits } from "./config.js";
-import { byId } from "./dom.js";
+import { byId, isTouch, make } from "./dom.js";
 
 /** Grammars and indentation by the server's names for languages. */
 const MODES = /** @type {Record<string, {grammar: string, tabSize: number}>} */ ({
@@ -49,10 +49,11 @@ export const focus = () => editor.textarea.focus();
 /** @param {() => void} listener called after every change, typed or not */
 export const onChange = (listener) => listeners.push(listener);
 
-/** Put `text` in place of everything; undo brings back what was there. @param {string} text */
+/** Put `text` in place of everything; undo brings back what was there, unless that took a keyboard. @param {string} text */
 export function replace(text) {
   const isShown = editor.textarea.getClientRects().length > 0;
-  if (!isShown) put({ value: text }); // a browser types into nothing that is hidden
+  // A browser types into nothing that is hidden, and only into what has the focus.
+  if (!isShown || isTouch()) put({ value: text });
   else if (text !== editor.value) insertText(editor, text, 0, editor.value.length, 0, 0);
   editor.container.scrollTo(0, 0);
 }
@@ -79,7 +80,8 @@ export function characters() {
 function countCharacters() {
   const counter = byId("counter");
   const count = characters();
-  counter.textContent = `${count.toLocaleString("en")} / ${limits.max_code_characters.toLocaleString("en")} characters`;
+  const counted = `${count.toLocaleString("en")} / ${limits.max_code_characters.toLocaleString("en")}`;
+  counter.replaceChildren(counted, make("span", { class: "unit" }, " characters"));
   counter.classList.toggle("over", count > limits.max_code_characters);
 }
 
@@ -97,7 +99,7 @@ export function mark(number) {
 export function goTo(number) {
   const before = editor.value.split("\n").slice(0, number - 1);
   const start = before.reduce((sum, line) => sum + line.length + 1, 0);
-  focus();
+  if (!isTouch()) focus();
   editor.textarea.setSelectionRange(start, start);
   editor.lines[number]?.scrollIntoView({ block: "nearest" });
 }

@@ -61,6 +61,7 @@ function reopen(past) {
   } else tabs.choose("zip");
   if (run.isRunning()) return;
   run.showPast(past, program.source());
+  status.reveal();
 }
 
 /** @param {import("./types.js").PastRun} past */
@@ -101,6 +102,7 @@ run.install({
   order,
   finished: (isFine) => {
     history.refresh();
+    status.reveal();
     if (isFine) service.isFine();
     else service.look();
   },

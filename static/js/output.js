@@ -1,6 +1,6 @@
 /** What a run has written: kept whole, shown as two panels or as one; copied, saved, cleared. */
 import { copyText } from "./copy.js";
-import { byId } from "./dom.js";
+import { byId, isNarrow } from "./dom.js";
 import { Pane } from "./pane.js";
 import { local } from "./store.js";
 import { toast } from "./toast.js";
@@ -137,6 +137,6 @@ export function install(on) {
   }
   const wraps = local.get("wrap");
   // A traceback or a table is truer unwrapped; on a phone it could not be read.
-  setWrap(wraps === null ? matchMedia("(max-width: 859px)").matches : wraps === "true");
+  setWrap(wraps === null ? isNarrow() : wraps === "true");
   setView(local.get("view") === "combined");
 }

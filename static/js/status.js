@@ -1,6 +1,6 @@
 /** The line above the output: badge, measures, the bar of time, and notices that say what to do next. */
 import { limits } from "./config.js";
-import { announce, byId, make } from "./dom.js";
+import { announce, byId, isNarrow, make } from "./dom.js";
 import { duration } from "./result.js";
 
 /** @typedef {import("./types.js").Tone} Tone */
@@ -50,6 +50,24 @@ export function clearNotice(id = "notice") {
   notice.replaceChildren();
 }
 
+/** What is true only as long as no program can be run. */
+const OUTAGES = ["offline", "engine_unavailable", "image_missing", "engine_error"];
+
+/** Programs can be run again: what says otherwise goes. */
+export function recover() {
+  for (const id of ["notice", "batch-notice"]) {
+    const { hidden, dataset } = byId(id);
+    if (hidden || !OUTAGES.includes(dataset.code ?? "")) continue;
+    clearNotice(id);
+    if (id === "notice") badge("Ready", "idle");
+  }
+}
+
+/** On a screen of one column the result may be out of view. */
+export function reveal() {
+  if (isNarrow()) document.querySelector(".result")?.scrollIntoView({ block: "nearest" });
+}
+
 /**
  * Say what happened, with a button that tries again; with a countdown when the server named a time.
  * @param {import("./api.js").Failure} failure
@@ -62,6 +80,7 @@ export function notice(failure, again, id = "notice") {
   box.append(failure.message);
   box.dataset.code = failure.code;
   box.hidden = false;
+  box.scrollIntoView({ block: "nearest" });
   announce(failure.message);
   if (!again) return;
   const button = make("button", { type: "button", onclick: () => (clearNotice(id), again()) }, "Try again");

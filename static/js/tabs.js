@@ -3,6 +3,13 @@ import { byId } from "./dom.js";
 
 /** @typedef {"code" | "zip" | "batch"} Mode */
 
+/** Where the skip link leads, which opens nothing that is hidden. */
+const SKIPS = {
+  code: ["#code", "Skip to the editor"],
+  zip: ["#zip-file", "Skip to the archive"],
+  batch: ["#panel-batch", "Skip to the batch"],
+};
+
 const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[role=tab]")]);
 
 export const mode = () => /** @type {Mode} */ (document.body.dataset.mode);
@@ -10,6 +17,8 @@ export const mode = () => /** @type {Mode} */ (document.body.dataset.mode);
 /** @param {Mode} wanted */
 export function choose(wanted) {
   document.body.dataset.mode = wanted;
+  const skip = /** @type {HTMLAnchorElement} */ (byId("skip"));
+  [skip.href, skip.textContent] = SKIPS[wanted];
   for (const tab of tabs) {
     const isChosen = tab.id === `tab-${wanted}`;
     tab.setAttribute("aria-selected", String(isChosen));

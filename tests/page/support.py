@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, WebError, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Locator, Page, Request, WebError, expect
 
 MARKUP = "<img src=x onerror=alert(1)><b id=broken>"
 """Must stay text wherever it is shown."""
@@ -60,6 +62,15 @@ def run(page: Page, code: str, language: str = "python") -> None:
 
 def ended(page: Page) -> None:
     expect(page.locator("#run-label")).to_have_text("Run", timeout=20_000)
+
+
+def archive(files: dict[str, str]) -> FilePayload:
+    """A ZIP as Playwright uploads it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in files.items():
+            file.writestr(name, text)
+    return {"name": "project.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()}
 
 
 def badge(page: Page) -> Locator:

@@ -11,7 +11,9 @@ from tests.page.support import badge, ended, run, write
 
 NARROW = {"width": 390, "height": 844}
 WIDE = {"width": 1280, "height": 800}
-COUNTING = "import time\nfor i in range({lines}):\n    print(i, {more})\n    if i % 40 == 39:\n        time.sleep({pause})"
+COUNTING = (
+    "import time\nfor i in range({lines}):\n    print(i, {more})\n    if i % 40 == 39:\n        time.sleep({pause})"
+)
 
 WHERE = """(box, wanted) => {
     const walker = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);

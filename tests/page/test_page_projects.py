@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
-import zipfile
 from pathlib import Path
 
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.page.support import MARKUP, Guard, badge, ended, history_items, write
-
-
-def archive(files: dict[str, str]) -> FilePayload:
-    """A ZIP as Playwright uploads it."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, text in files.items():
-            file.writestr(name, text)
-    return {"name": "project.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()}
+from tests.page.support import MARKUP, Guard, archive, badge, ended, history_items, write
 
 
 # --- ZIP projects -----------------------------------------------------------------------------------------

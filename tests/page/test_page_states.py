@@ -81,7 +81,7 @@ def test_without_a_connection_the_code_is_kept_and_the_page_says_so(page: Page, 
     expect(page.locator("#service")).to_have_text("Offline")
     page.context.set_offline(False)
     expect(page.locator("#service")).to_have_text("Ready")
-    page.get_by_role("button", name="Try again").click()
+    page.click("#run")
     expect(page.locator("#output")).to_have_text("kept\n")
 
 
@@ -215,8 +215,8 @@ def test_focus_is_visible_on_everything_that_tab_reaches(page: Page) -> None:
     seen = set()
     for _ in range(25):
         outline = page.evaluate(
-            "(() => { const e = document.activeElement; const box = e.closest('.prism-code-editor') ?? e;"
-            " return [e.id || e.className || e.tagName, getComputedStyle(box).outlineStyle]; })()"
+            "(() => { const e = document.activeElement; const box = e.closest('.editor'); const of = box ? '::after' : null;"
+            " return [e.id || e.className || e.tagName, getComputedStyle(box ?? e, of).outlineStyle]; })()"
         )
         assert outline[1] not in ("none", ""), outline
         seen.add(outline[0])
