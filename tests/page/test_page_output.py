@@ -184,7 +184,8 @@ NODE_ERRORS = {
         2,
     ),
     "below much else": (
-        'for (let i = 0; i < 99; i++) console.error("before", i);\nconst deep = (n) => (n ? deep(n - 1) : null.x);\ndeep(9);',
+        'for (let i = 0; i < 99; i++) console.error("before", i);\n'
+        "const deep = (n) => (n ? deep(n - 1) : null.x);\ndeep(9);",
         "TypeError: Cannot read properties of null",
         2,
     ),

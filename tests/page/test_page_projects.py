@@ -9,7 +9,6 @@ from playwright.sync_api import Page, expect
 
 from tests.page.support import MARKUP, Guard, archive, badge, ended, history_items, write
 
-
 # --- ZIP projects -----------------------------------------------------------------------------------------
 
 

@@ -215,7 +215,8 @@ def test_focus_is_visible_on_everything_that_tab_reaches(page: Page) -> None:
     seen = set()
     for _ in range(25):
         outline = page.evaluate(
-            "(() => { const e = document.activeElement; const box = e.closest('.editor'); const of = box ? '::after' : null;"
+            "(() => { const e = document.activeElement; const box = e.closest('.editor');"
+            " const of = box ? '::after' : null;"
             " return [e.id || e.className || e.tagName, getComputedStyle(box ?? e, of).outlineStyle]; })()"
         )
         assert outline[1] not in ("none", ""), outline
