@@ -152,12 +152,12 @@ def test_a_program_cannot_reach_the_supervisors_files(run: Run) -> None:
             "open('/proc/1/fd/0', 'rb')",
             "open('/proc/1/fd/1', 'wb')",
             "os.listdir('/sandbox')",
-            "open('/sandbox/supervisor.py').read()",
+            "open('/sandbox/supervisor.pyc').read()",
             setup="import os",
         )
     )
     assert result.output == "PermissionError\n" * 7
-    code = "try { require('fs').readFileSync('/sandbox/supervisor.py') } catch (problem) { console.log(problem.code) }"
+    code = "try { require('fs').readFileSync('/sandbox/supervisor.pyc') } catch (problem) { console.log(problem.code) }"
     assert run(code, "node").output == "EACCES\n"
 
 

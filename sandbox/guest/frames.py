@@ -1,0 +1,73 @@
+"""What host and supervisor say to each other: frames of one letter, a length (four bytes, big-endian) and a payload.
+
+They travel over the supervisor's own stdin and stdout, which the program cannot open:
+
+    host -> here    R limits (ORDER)   A command   V environment   N names of the archive's files
+                    P program (source text or zip)   I stdin of the program   then, maybe, K cancel
+    here -> host    Y ready   S started   O/E output   o/e output after a gap   X refused (a code)
+                    D done (REPORT, and why the program was ended, if it was)
+
+A, V and N are strings of which each ends with NUL, which no argument and no file name can contain.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from system import os, signal
+
+FRAME = struct.Struct(">cI")
+ORDER = struct.Struct(">?dqq")  # may use the waiting interpreter, seconds, output bytes, bytes of output that end it
+REPORT = struct.Struct(">iqqqqqq")  # wait status, OOM kills (-1: unknown), wall us, CPU us, RSS kB, dropped bytes
+READ_BYTES = 65536
+
+
+class HostGone(Exception):
+    """The host closed our stdin."""
+
+
+def write_all(data: bytes | bytearray) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+def send(kind: bytes, payload: bytes = b"") -> None:
+    write_all(FRAME.pack(kind, len(payload)) + payload)
+
+
+def read_exactly(count: int) -> bytes:
+    chunks = []
+    while count:
+        chunk = os.read(0, min(count, 1 << 20))
+        if not chunk:
+            raise HostGone
+        chunks.append(chunk)
+        count -= len(chunk)
+    return b"".join(chunks)
+
+
+def receive(expected: bytes) -> bytes:
+    kind, length = FRAME.unpack(read_exactly(FRAME.size))
+    if kind != expected:
+        raise HostGone
+    return read_exactly(length)
+
+
+def strings(data: bytes) -> list[str]:
+    return [part.decode("utf-8", "surrogateescape") for part in data.split(b"\0")[:-1]]
+
+
+class Order:
+    """What the host wants to be run, and how."""
+
+    def __init__(self) -> None:
+        """Receive it."""
+        numbers = ORDER.unpack(receive(b"R"))
+        self.may_use_waiting, self.timeout_seconds, self.output_bytes, self.output_stop_bytes = numbers
+        signal.alarm(int(self.timeout_seconds) + 60)  # in case the engine is gone and nobody reads us
+        self.command = strings(receive(b"A"))
+        self.environment = strings(receive(b"V"))
+        self.names = strings(receive(b"N"))
+        self.payload = receive(b"P")
+        self.stdin = receive(b"I")

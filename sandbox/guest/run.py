@@ -1,0 +1,157 @@
+"""One run: from releasing a program to knowing how it ended."""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+
+from cgroup import difference
+from files import unpack, write_file
+from frames import FRAME, REPORT, Order, read_exactly
+from output import Capture, Input, Outbox
+from program import Program
+from system import os, signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cgroup import Cgroup
+    from waiting import Waiting
+
+REAPED_AT_ONCE = 100
+
+
+class Run:
+    """Everything between releasing a program and knowing how it ended."""
+
+    def __init__(self, order: Order, program: Program, inputs: list[Input], wakeup: int) -> None:
+        self.program = program
+        self.inputs = {each.descriptor: each for each in inputs if not each.push()}
+        self.outbox = Outbox()
+        self.outbox.put(b"S")
+        self.captures = {
+            descriptor: Capture(descriptor, kind, order.output_bytes, self.outbox)
+            for descriptor, kind in ((program.stdout, b"O"), (program.stderr, b"E"))
+        }
+        self.outputs = list(self.captures.values())
+        self.output_left = order.output_stop_bytes
+        self.wakeup = wakeup
+        self.stopped = b""  # why, if it was us who ended it
+        self.wait_status: int | None = None
+        self.reaped_cpu_seconds = 0.0
+        self.max_rss_kb = 0
+
+    def wait(self, deadline: float) -> None:
+        """Relay output until the program has ended or was stopped, then leave nothing of it alive."""
+        poll = select.poll()
+        for descriptor in (0, self.wakeup, *self.captures):
+            poll.register(descriptor, select.POLLIN)
+        for descriptor in self.inputs:
+            poll.register(descriptor, select.POLLOUT)
+        while self.wait_status is None and not self.stopped:
+            now = time.monotonic()
+            if now >= deadline:
+                self.stopped = b"timeout"
+                break
+            if self.outbox.due is not None and now >= self.outbox.due:
+                self.outbox.send()
+            wake_at = deadline if self.outbox.due is None else min(deadline, self.outbox.due)
+            for descriptor, _ in poll.poll((wake_at - now) * 1000 + 1):
+                if self.handle(descriptor):
+                    poll.unregister(descriptor)
+        self.kill_all()
+        for capture in list(self.captures.values()):
+            while capture.read():
+                pass
+        for capture in self.outputs:
+            capture.finish()
+
+    def handle(self, descriptor: int) -> bool:
+        """React to one descriptor; True when it needs no more watching."""
+        if descriptor == 0:
+            if FRAME.unpack(read_exactly(FRAME.size))[0] == b"K":
+                self.stopped = b"cancelled"
+        elif descriptor == self.wakeup:
+            os.read(self.wakeup, 1024)
+            if not self.reap(os.WNOHANG, REAPED_AT_ONCE):
+                signal.raise_signal(signal.SIGCHLD)  # come back, after a look at the clock
+        elif descriptor in self.inputs:
+            if self.inputs[descriptor].push():
+                del self.inputs[descriptor]
+                return True
+        else:
+            count = self.captures[descriptor].read()
+            if count == 0:
+                del self.captures[descriptor]
+                return True
+            self.output_left -= count or 0
+            if self.output_left < 0:
+                self.stopped = b"output_limit"
+        return False
+
+    def reap(self, options: int, at_most: int = sys.maxsize) -> bool:
+        """Collect processes that have ended: the program, and what it left to us. False when there may be more."""
+        while at_most:
+            at_most -= 1
+            try:
+                pid, status, usage = os.wait4(-1, options)
+            except ChildProcessError:
+                return True
+            if pid == 0:
+                return True
+            self.reaped_cpu_seconds += usage.ru_utime + usage.ru_stime
+            self.max_rss_kb = max(self.max_rss_kb, usage.ru_maxrss)
+            if pid == self.program.pid:
+                self.wait_status = status
+        return False
+
+    def kill_all(self) -> None:
+        """Kill and collect everything but ourselves: kill(2) with -1 from PID 1 reaches the whole container."""
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.reap(0)
+
+
+def prepare(order: Order, waiting: Waiting | None) -> tuple[Program | None, list[tuple[int, bytes]]]:
+    """Put the files in place. Returns the program (or None: not started yet) and what is to be written to it."""
+    if waiting and waiting.writer is not None and waiting.fits(order):
+        # The regular file first: from its first line on, the program may open its own source.
+        write_file(waiting.script + ".new", [order.payload])
+        os.rename(waiting.script + ".new", waiting.script)
+        return waiting.program, [(waiting.writer, order.payload)]
+    if waiting:
+        waiting.discard()
+    if order.names:
+        unpack(order.payload, order.names)
+    else:
+        write_file(order.command[1], [order.payload])
+    return None, []
+
+
+def execute(uid: int, waiting: Waiting | None, wakeup: int, cgroup: Cgroup) -> None:
+    """Receive one run, carry it out, report it."""
+    order = Order()
+    program, inputs = prepare(order, waiting)
+    order.payload = b""
+    oom_before, cpu_before = cgroup.oom_kills(), cgroup.cpu_seconds()
+    started = time.monotonic()
+    waited_cpu_seconds = program.cpu_seconds() if program else 0.0
+    if program is None:
+        program = Program(uid, order.command, order.environment)
+    run = Run(order, program, [Input(*each) for each in (*inputs, (program.stdin, order.stdin))], wakeup)
+    run.wait(started + order.timeout_seconds)
+    wall_seconds = time.monotonic() - started
+    reaped_cpu_seconds = max(0.0, run.reaped_cpu_seconds - waited_cpu_seconds)
+    report = REPORT.pack(
+        run.wait_status,
+        int(difference(cgroup.oom_kills(), oom_before, -1)),
+        int(wall_seconds * 1e6),
+        # What a program's children used is in here even if nobody waited for them.
+        int(difference(cgroup.cpu_seconds(), cpu_before, reaped_cpu_seconds) * 1e6),
+        run.max_rss_kb,
+        *(capture.dropped for capture in run.outputs),
+    )
+    run.outbox.put(b"D", report + run.stopped)
+    run.outbox.send()
