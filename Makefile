@@ -27,7 +27,7 @@ image: engine ## Make sure the sandbox image exists; build it
 	@$(PYTHON) -m scripts.image
 
 doctor: venv ## Show what the engine can do, and whether its limits really hold
-	@$(PYTHON) -m sandbox.doctor
+	@$(PYTHON) -m sandbox.engine.doctor
 
 bench: image venv-dev ## Measure latency and throughput
 	@exec $(PYTHON) bench/run.py

@@ -14,7 +14,8 @@ from flask import Flask, Response, render_template, request
 from flask_compress import Compress
 
 from executor import Executor, new_run_id
-from sandbox import engine, languages
+from sandbox import languages
+from sandbox.engine import image
 from sandbox.errors import EngineError, NotFound
 from sandbox.history import History
 from sandbox.models import RunRequest
@@ -207,7 +208,7 @@ def main() -> int:
 def prepare_image(settings: Settings) -> None:
     """Build the sandbox image when it is missing. Without it the server starts all the same, and says so."""
     try:
-        engine.build_image(settings, print)
+        image.build_missing(image.Image.of(settings), print)
     except EngineError as problem:
         print(f"Programs cannot be run yet: {problem.message}", file=sys.stderr)
 

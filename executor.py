@@ -21,16 +21,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from sandbox import engine, languages
+from sandbox import languages
 from sandbox.admission import Admission
 from sandbox.archive import check_archive
 from sandbox.classify import to_result
 from sandbox.container import Container, NotStarted
-from sandbox.docker_command import container_name, park_words, run_command
+from sandbox.engine.flags import container_name, options_for, park_words, run_words
+from sandbox.engine.image import Image
+from sandbox.engine.instance import Instance
 from sandbox.entry import choose_entry
 from sandbox.errors import Cancelled, SandboxError
 from sandbox.inputs import check_args, check_code, check_stdin
-from sandbox.instance import Instance
 from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult, Stream
 from sandbox.pool import Pool
@@ -68,20 +69,22 @@ class Executor:
         self.limits = settings.limits
         self._observers = observers
         self._instance = Instance(settings.data_dir)
-        self._options = engine.options_for(settings)
+        self._image = Image.of(settings)
+        self._client = self._image.client
+        self._options = options_for(settings, podman=self._client.is_podman)
         self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
         self._cancelled: dict[str, threading.Event] = {}
         self._stopping = threading.Event()
         self._held_bytes = 0
         self._holding = threading.Lock()
         self._teardown = Teardown()
-        removed = self._instance.sweep(settings.docker)
+        removed = self._instance.sweep(self._client)
         if removed:
             log.warning("removed %d containers of an earlier server", removed)
         self._pool = Pool(
             start=lambda language: self._start(language, parked=True),
             retire=self._teardown.retire,
-            image_id=lambda: engine.image_id(settings),
+            image_id=self._image.id,
             sizes={"python": settings.pool_python, "node": settings.pool_node},
             max_age_seconds=settings.pool_max_age_seconds,
         )
@@ -240,7 +243,7 @@ class Executor:
         number = self._instance.new_number()
         # Twice the age at which the pool replaces it, should nobody be left to do that.
         wait_seconds = self.settings.pool_max_age_seconds * 2 + 60
-        argv = run_command(
+        words = run_words(
             self._options,
             self.limits,
             number=number,
@@ -248,7 +251,7 @@ class Executor:
             app_mb=self._app_mb(),
             park=park_words(LANGUAGES[language], wait_seconds) if parked else (),
         )
-        return Container(self.settings.docker, argv, container_name(number))
+        return Container(self._client, words, container_name(number))
 
     def _app_mb(self) -> int:
         """Room below /app for the largest archive, whose files take whole pages of 4 KiB."""
@@ -272,7 +275,7 @@ class Executor:
         self._readiness.check()
 
     def _look_whether_ready(self) -> None:
-        engine.check(self.settings)
+        self._image.check()
         if problem := self._pool.problem():
             raise problem
 

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.measure import clocked
-from sandbox.docker_command import EngineOptions, mission_flags, resource_flags, security_flags
+from sandbox.engine.flags import mission_flags, options_for, resource_flags, security_flags
 from sandbox.languages import LANGUAGES
-from sandbox.models import Limits
+from sandbox.settings import Settings
 
 HELLO = {"python": "print('hello')", "node": "console.log('hello')"}
 
@@ -149,30 +149,37 @@ def export(client: str, image: str, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def bare_in_container(options: EngineOptions, limits: Limits) -> Iterator[BareLoop]:
+def bare_in_container(settings: Settings) -> Iterator[BareLoop]:
     """The image's interpreters, started in a container that runs already, under the same limits."""
     with programs() as hello:
-        argv = [options.client, "run", "--interactive", *mission_flags(limits), *resource_flags(limits, 34)]
-        argv += [*security_flags(options), "--volume", f"{hello}:/bench:ro", "--entrypoint", "python3"]
-        loop = BareLoop([*argv, options.image, "-I", "-c", LOOP])
+        argv = [settings.docker, "run", "--interactive", *flags(settings)]
+        argv += ["--volume", f"{hello}:/bench:ro", "--entrypoint", "python3"]
+        loop = BareLoop([*argv, options_for(settings, podman=False).image, "-I", "-c", LOOP])
         try:
             yield loop
         finally:
             loop.close()
 
 
-def plain_command(options: EngineOptions, limits: Limits, language: str) -> list[str]:
+def flags(settings: Settings) -> list[str]:
+    """Those of a real run."""
+    options = options_for(settings, podman=False)
+    return [*mission_flags(settings.limits), *resource_flags(settings.limits, 34), *security_flags(options)]
+
+
+def plain_command(settings: Settings, language: str) -> list[str]:
     """`docker run` with the same flags as ours, and the program on the command line of its interpreter."""
-    argv = [options.client, "run", "--user", "65534:65534", *mission_flags(limits), *resource_flags(limits, 34)]
-    argv += [*security_flags(options), "--entrypoint", LANGUAGES[language].interpreter, options.image]
+    image = options_for(settings, podman=False).image
+    argv = [settings.docker, "run", "--user", "65534:65534", *flags(settings)]
+    argv += ["--entrypoint", LANGUAGES[language].interpreter, image]
     return [*argv, INLINE[language], HELLO[language]]
 
 
-def plain_run(options: EngineOptions, limits: Limits, language: str) -> float:
+def plain_run(settings: Settings, language: str) -> float:
     """Milliseconds for one program in a container of its own, the usual way."""
 
     def run() -> None:
-        argv = plain_command(options, limits, language)
+        argv = plain_command(settings, language)
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=ENGINE_HANGS_SECONDS)
         assert done.stdout == "hello\n", done.stderr
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `python bench/run.py` works as well
 
 from bench import report, scenarios  # noqa: E402
-from sandbox import engine  # noqa: E402
+from sandbox.engine.image import Image  # noqa: E402
 from sandbox.settings import Settings, load  # noqa: E402
 
 JSON_FILE = ROOT / "docs" / "benchmark.json"
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Unwinds, so that servers and containers go as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     settings = load()
-    engine.check(settings)
+    Image.of(settings).check()
     if os.geteuid() != 0:
         print("Run this as root: it starts the image's interpreter outside of a container, in a chroot.")
         return 1
@@ -98,11 +98,11 @@ def machine(settings: Settings) -> dict[str, str]:
     models = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]
-    image = engine.image_for(settings)
-    engine_version = engine.ask(settings, "version", "--format", "{{.Server.Version}}")
+    image = Image.of(settings)
+    engine_version = image.client.ask("version", "--format", "{{.Server.Version}}")
 
     def version(program: str) -> str:
-        argv = [settings.docker, "run", "--rm", "--network", "none", "--entrypoint", program, image, "--version"]
+        argv = [settings.docker, "run", "--rm", "--network", "none", "--entrypoint", program, image.name, "--version"]
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
     return {

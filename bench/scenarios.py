@@ -18,7 +18,7 @@ from bench.measure import Answer, Load, Probe, Spread, clocked, closed_loop, ope
 from bench.plain import HELLO, BareLoop, bare_in_container, bare_on_host, plain_run
 from bench.service import Client, Service, connection, parked_cost, service
 from executor import Executor
-from sandbox import engine
+from sandbox.engine.flags import options_for
 from sandbox.models import RunRequest
 from sandbox.settings import Settings
 
@@ -62,10 +62,10 @@ QUICK = Effort(2, 1, 0.2, (2,), 1, 1, 5, 1, 0.3, 1)
 
 def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
     """Hello world, paced, by every way of running it."""
-    options, rest = engine.options_for(settings), effort.refill_seconds
+    rest = effort.refill_seconds
     with (
-        bare_on_host(settings.docker, options.image) as host,
-        bare_in_container(options, settings.limits) as container,
+        bare_on_host(settings.docker, options_for(settings, podman=False).image) as host,
+        bare_in_container(settings) as container,
         service(settings.docker) as warm,
         service(settings.docker, pool_python=0, pool_node=0) as cold,
         direct(settings) as executor,
@@ -76,7 +76,7 @@ def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
                     BARE_HOST: _bare(host, language),
                     BARE_CONTAINER: _bare(container, language),
                     FLOOR: Probe(functools.partial(host.run_parked, language), 0.15),
-                    PLAIN: Probe(functools.partial(plain_run, options, settings.limits, language), rest),
+                    PLAIN: Probe(functools.partial(plain_run, settings, language), rest),
                     COLD: _over_http(cold, language, rest),
                     WARM: _over_http(warm, language, rest),
                     DIRECT: _directly(executor, language, rest),
@@ -123,12 +123,11 @@ def _directly(executor: Executor, language: str, rest_seconds: float) -> Probe:
 
 def throughput(settings: Settings, effort: Effort) -> list[dict[str, Any]]:
     """Closed loop, ours and plain in turn at the same concurrency; of the repeats, the pair with the median ratio."""
-    options = engine.options_for(settings)
     rows = []
     with service(settings.docker) as ours:
         ways: dict[str, Callable[[], Callable[[], Answer]]] = {
             "ours": connection(ours, HELLO["python"], "python", "hello\n"),
-            "plain": lambda: lambda: Answer(200, plain_run(options, settings.limits, "python")),
+            "plain": lambda: lambda: Answer(200, plain_run(settings, "python")),
         }
         for concurrency in effort.concurrency:
             pairs = []

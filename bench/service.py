@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Answer
-from sandbox.docker_command import LABEL
+from sandbox.engine.flags import LABEL
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 120.0

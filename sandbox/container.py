@@ -10,12 +10,12 @@ import contextlib
 import logging
 import os
 import select
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from sandbox.complaints import explain
+from sandbox.engine.client import Client, ClientRefused, has_ended
+from sandbox.engine.complaints import explain
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable
 from sandbox.protocol import FRAME, FRAME_ROOM_BYTES, STOP, Order, Outcome, OutputHandler, Report
 
@@ -42,10 +42,6 @@ KILL_SECONDS = 30.0
 DYING_SECONDS = 600.0
 """How long a removal is insisted on in all. What a program has left can keep the kernel busy for minutes."""
 
-CLIENT_ENVIRONMENT = {"GOGC": "400", "GOMAXPROCS": "1"}
-"""The docker client is a Go program that lives for one container: collecting garbage rarely, and on one thread at a
-time, saves 5 of its 22 ms of CPU."""
-
 TOO_LONG = "The container engine took too long to start a program."
 LOST = "The container ended before its program did, by an outside hand or for lack of memory. Try again."
 
@@ -61,8 +57,8 @@ class NotStarted(Exception):
 class Container:
     """One started container. `close` ends it, and never fails."""
 
-    def __init__(self, client: str, argv: Sequence[str], name: str) -> None:
-        """Start `argv` (a `docker run` that attaches stdin and stdout) without waiting for it.
+    def __init__(self, client: Client, words: Sequence[str], name: str) -> None:
+        """Start it by the client's arguments `words` (a `run` that attaches stdin and stdout), without waiting for it.
 
         :raises EngineUnavailable: when there is no such client.
         """
@@ -77,21 +73,7 @@ class Container:
         self._is_stuck = False
         self._max_frame_bytes = FRAME_ROOM_BYTES
         self._last_words = ""
-        try:
-            # Its own session: Ctrl+C in our terminal must reach us, not the containers.
-            self._process = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env={**CLIENT_ENVIRONMENT, **os.environ},
-                start_new_session=True,
-            )
-        except OSError as problem:
-            raise EngineUnavailable(
-                "The docker client cannot be started. Install docker, or name another client in SCE_DOCKER."
-            ) from problem
+        self._process = client.attach(*words)
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._stdin, self._stdout, self._stderr = self._process.stdin, self._process.stdout, self._process.stderr
         os.set_blocking(self._stdin.fileno(), False)
@@ -253,9 +235,7 @@ class Container:
                 return False
             if not os.read(self._stdout.fileno(), READ_BYTES):
                 break
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        return self._process.returncode is not None
+        return has_ended(self._process, max(0.0, deadline - time.monotonic()))
 
     def _kill(self) -> bool:
         """Kill from outside, insisting: a create that is still under way answers "no such container".
@@ -265,8 +245,9 @@ class Container:
         started = time.monotonic()
         deadline = started + KILL_SECONDS
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run([self._client, "kill", self.name], capture_output=True, timeout=10, check=False)
+            with contextlib.suppress(EngineUnavailable):  # any other answer is one
+                with contextlib.suppress(ClientRefused):
+                    self._client.ask("kill", self.name, timeout_seconds=10)
                 deadline = min(time.monotonic() + KILL_SECONDS, started + DYING_SECONDS)
             if self._wait_for_exit(0.5):
                 return True

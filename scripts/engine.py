@@ -16,7 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sandbox import engine
+from sandbox.engine.client import Client
+from sandbox.engine.image import Image
 from sandbox.errors import EngineError
 from sandbox.settings import Settings, load
 from scripts.steps import BUILD, Failed, Step, apt_install, guarded, step, tail
@@ -35,11 +36,11 @@ ENVIRONMENT = {"GOGC": "400", **os.environ}
 def answers(settings: Settings) -> str:
     """The engine's version, or an empty string when it does not answer."""
     question = ("info", "--format", "{{.Version.Version}}")
-    if not engine.is_podman(settings):
+    if not Client(settings.docker).is_podman:
         # `docker info` ends well on some clients although no engine answered; `version` never does.
         question = ("version", "--format", "{{.Server.Version}}")
     try:
-        return engine.ask(settings, *question).strip()
+        return Client(settings.docker).ask(*question).strip()
     except EngineError:
         return ""
 
@@ -65,12 +66,12 @@ def start(settings: Settings, now: Step) -> str:
 def _refuse_what_is_not_ours(settings: Settings) -> None:
     """Leave with advice where starting `dockerd` on this machine would not help."""
     host = os.environ.get("DOCKER_HOST", "")
-    if engine.is_podman(settings):
+    if Client(settings.docker).is_podman:
         raise Failed("podman does not work here: try `podman info`.")
     if host and host not in LOCAL_SOCKETS:
         raise Failed(f"DOCKER_HOST={host} does not answer. Start that engine, or unset DOCKER_HOST.")
-    if engine.client_name(settings) != "docker" and not shutil.which(settings.docker):
-        name = engine.client_name(settings)
+    if Client(settings.docker).name != "docker" and not shutil.which(settings.docker):
+        name = Client(settings.docker).name
         raise Failed(f"SCE_DOCKER names `{name}`, which is not installed (Debian, Ubuntu: apt-get install {name}).")
     if sys.platform != "linux":
         raise Failed("Start Docker Desktop (or another engine), then try again.")
@@ -93,7 +94,7 @@ def _install_if_missing(settings: Settings, now: Step) -> bool:
     if _find_dockerd() and shutil.which(settings.docker):
         return False
     if os.geteuid() != 0 and SOCKET.exists():
-        engine.check(settings)  # says what is wrong with the socket, most often the group
+        Image.of(settings).check()  # says what is wrong with the socket, most often the group
     if not _find_dockerd() and "microsoft" in os.uname().release.lower() and os.geteuid() != 0:
         now.say("On WSL, Docker Desktop with WSL integration switched on is enough.")
     if os.geteuid() == 0 and sys.stdin.isatty():
@@ -199,7 +200,7 @@ def main() -> int:
     settings = load()
     if sys.argv[1:] == ["status"]:
         version = answers(settings)
-        print(f"{engine.client_name(settings)}: {version or 'no answer'}")
+        print(f"{Client(settings.docker).name}: {version or 'no answer'}")
         return 0 if version else 1
     if sys.argv[1:] not in ([], ["start"]):
         print("usage: python -m scripts.engine [start|status]", file=sys.stderr)

@@ -18,7 +18,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from sandbox import engine
+from sandbox.engine import image as images
+from sandbox.engine.client import Client
+from sandbox.engine.image import Image
 from sandbox.settings import Settings, load
 from scripts.steps import Failed, Step, apt_install, guarded, run_logged, step
 
@@ -32,31 +34,31 @@ def ensure(settings: Settings, now: Step) -> str:
 
     :raises Failed, EngineError: it cannot be built from here; the message says what to type.
     """
-    image = engine.image_for(settings)
-    if engine.has_image(settings, image):
-        return f"{image} ready"
-    if settings.image:
-        engine.check(settings)
-    engine.build_image(settings, now.say, bases(settings, now))
-    return f"{image} built"
+    image = Image.of(settings)
+    if image.exists():
+        return f"{image.name} ready"
+    if not image.is_ours:
+        image.check()
+    images.build_missing(image, now.say, bases(image.client, now))
+    return f"{image.name} built"
 
 
-def bases(settings: Settings, now: Step) -> dict[str, str]:
+def bases(client: Client, now: Step) -> dict[str, str]:
     """Build argument -> base image that is on the engine now."""
     made = made_bases()
     # Bases made earlier are there because pulling failed then: do not wait for it to fail again.
-    if all(engine.has_image(settings, image) for image in made.values()):
+    if all(Image(client, name).exists() for name in made.values()):
         return made
-    pulled = engine.pulled_bases()
-    if engine.pull_missing(settings, list(pulled.values()), now.say):
+    pulled = images.pulled_bases()
+    if images.pull_missing(client, list(pulled.values()), now.say):
         return pulled
     now.say("making the bases here instead, from Debian packages and a PyPI wheel")
-    make_bases(settings, now)
+    make_bases(client, now)
     return made
 
 
 def recipe() -> dict[str, Any]:
-    made: dict[str, Any] = json.loads((engine.GUEST / "bases.json").read_text(encoding="utf-8"))["made"]
+    made: dict[str, Any] = json.loads((images.GUEST / "bases.json").read_text(encoding="utf-8"))["made"]
     return made
 
 
@@ -69,7 +71,7 @@ def made_bases() -> dict[str, str]:
     }
 
 
-def make_bases(settings: Settings, now: Step) -> None:
+def make_bases(client: Client, now: Step) -> None:
     """Make both bases and import them into the engine."""
     if os.geteuid() != 0:
         raise Failed(
@@ -81,15 +83,15 @@ def make_bases(settings: Settings, now: Step) -> None:
     # debootstrap makes device nodes and runs what it unpacks; /tmp is often mounted so that it may not.
     with tempfile.TemporaryDirectory(prefix="sce-bases-", dir="/var/tmp") as folder:
         wheels = download_wheels(Path(folder, "wheels"), now)
-        if not engine.has_image(settings, names["NODE_BASE"]):
+        if not Image(client, names["NODE_BASE"]).exists():
             root = Path(folder, "node")
             unpack_node(root, wheels)
-            import_root(settings, root, names["NODE_BASE"])
-        if not engine.has_image(settings, names["PYTHON_BASE"]):
+            import_root(client, root, names["NODE_BASE"])
+        if not Image(client, names["PYTHON_BASE"]).exists():
             root = Path(folder, "debian")
             bootstrap(root, now)
             add_pip(root, wheels)
-            import_root(settings, root, names["PYTHON_BASE"])
+            import_root(client, root, names["PYTHON_BASE"])
 
 
 def download_wheels(folder: Path, now: Step) -> Path:
@@ -145,10 +147,10 @@ def add_pip(root: Path, wheels: Path) -> None:
         wheel.extractall(root / SITE_PACKAGES)
 
 
-def import_root(settings: Settings, root: Path, image: str) -> None:
+def import_root(client: Client, root: Path, image: str) -> None:
     """Hand a folder to the engine as an image of one layer."""
     tar = subprocess.Popen(["tar", "--numeric-owner", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
-    done = subprocess.run([settings.docker, "import", "-", image], stdin=tar.stdout, capture_output=True, text=True)
+    done = subprocess.run([client.program, "import", "-", image], stdin=tar.stdout, capture_output=True, text=True)
     if tar.stdout:
         tar.stdout.close()
     if tar.wait() or done.returncode:

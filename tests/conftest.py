@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from executor import Executor
-from sandbox import engine
-from sandbox.docker_command import LABEL
+from sandbox.engine.flags import LABEL
+from sandbox.engine.image import Image
 from sandbox.errors import SandboxError
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import Settings, load
@@ -54,7 +54,7 @@ def eventually(condition: Callable[[], object], seconds: float = 10.0) -> bool:
 def real_engine(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A container engine that answers and has the sandbox image."""
     try:
-        engine.check(load(data_dir=tmp_path_factory.mktemp("check")))
+        Image.of(load(data_dir=tmp_path_factory.mktemp("check"))).check()
     except SandboxError as problem:
         pytest.fail(f"These tests need a container engine: {problem.message} (`make engine image`)", pytrace=False)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from executor import Executor
-from sandbox import engine
+from sandbox.engine.image import default_name
 from sandbox.errors import ContainerLost
 from sandbox.models import RunRequest, RunResult, Status, Stream
 from sandbox.settings import load
@@ -85,7 +85,7 @@ def test_a_program_cannot_become_another_user(run: Run) -> None:
 
 
 def test_no_file_of_the_image_would_give_privileges(real_engine: None) -> None:
-    image = engine.default_image()
+    image = default_name()
     run_as_root = ("run", "--rm", "--network", "none", "--pull", "never", "--entrypoint")
     assert docker(*run_as_root, "find", image, "/", "-xdev", "-type", "f", "-perm", "/6000") == ""
     with_capabilities = (

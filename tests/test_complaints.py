@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.complaints import explain
+from sandbox.engine.complaints import explain
 from sandbox.errors import EngineError, EngineUnavailable, ImageMissing
 
 

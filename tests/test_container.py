@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from sandbox import container as container_module
-from sandbox.complaints import explain
-from sandbox.container import CLIENT_ENVIRONMENT, Container, NotStarted
+from sandbox.container import Container, NotStarted
+from sandbox.engine.client import ENVIRONMENT, Client
+from sandbox.engine.complaints import explain
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
 from sandbox.models import Stream
 from sandbox.protocol import FRAME_ROOM_BYTES, Order, Report
@@ -116,7 +117,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Container] = []
 
     def start_one(script: str) -> Container:
-        started.append(Container(str(client), [str(client), "run", script], "the-name"))
+        started.append(Container(Client(str(client)), ["run", script], "the-name"))
         return started[-1]
 
     yield start_one
@@ -156,7 +157,7 @@ def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None
     assert (report.wait_status, report.stopped, report.cpu_seconds, report.max_rss_kb) == (256, None, 0.25, 1000)
 
 
-@pytest.mark.parametrize("name", CLIENT_ENVIRONMENT)
+@pytest.mark.parametrize("name", ENVIRONMENT)
 @pytest.mark.parametrize("given", [None, "50"])
 def test_the_client_is_told_to_be_frugal_unless_told_otherwise(
     start: Start, monkeypatch: pytest.MonkeyPatch, name: str, given: str | None
@@ -165,7 +166,7 @@ def test_the_client_is_told_to_be_frugal_unless_told_otherwise(
     if given:
         monkeypatch.setenv(name, given)
     report = run(start(f"order(); send(b'S'); send(b'O', os.environ['{name}'].encode()); done()"))
-    assert bytes(report.stdout.head) == (given or CLIENT_ENVIRONMENT[name]).encode()
+    assert bytes(report.stdout.head) == (given or ENVIRONMENT[name]).encode()
 
 
 def test_a_cold_container_need_not_be_waited_for(start: Start) -> None:
@@ -245,7 +246,7 @@ def test_a_silent_run_asks_about_its_caller_several_times_a_second(start: Start)
 
 def test_a_client_that_is_not_installed_is_named_as_the_cause() -> None:
     with pytest.raises(EngineUnavailable):
-        Container("/nowhere/docker", ["/nowhere/docker", "run"], "the-name")
+        Container(Client("/nowhere/docker"), ["run"], "the-name")
 
 
 @pytest.mark.parametrize(

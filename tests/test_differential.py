@@ -21,11 +21,10 @@ from pathlib import Path
 import pytest
 
 from executor import Executor
-from sandbox import engine, languages
+from sandbox import languages
 from sandbox.archive import check_archive
-from sandbox.docker_command import EngineOptions, container_name, run_command
-from sandbox.engine import image_for
-from sandbox.instance import NUMBERS
+from sandbox.engine.flags import container_name, options_for, run_words
+from sandbox.engine.instance import NUMBERS
 from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult
 from sandbox.protocol import Order
@@ -228,13 +227,15 @@ class PlainRunner:
 
     def __init__(self, executor: Executor) -> None:
         settings = executor.settings
-        options = EngineOptions(settings.docker, image_for(settings), str(engine.PROFILE))
+        options = options_for(settings, podman=False)
         number = NUMBERS + os.getpid() % NUMBERS  # no server gives it to a container
         self.name = container_name(number)
-        argv = run_command(options, settings.limits, number=number, labels={}, app_mb=executor._app_mb())
-        at = argv.index(options.image)
-        argv[at:] = ["--entrypoint", "python3", options.image, "-I", "-c", (PROGRAMS / "runner.py").read_text()]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        words = run_words(options, settings.limits, number=number, labels={}, app_mb=executor._app_mb())
+        at = words.index(options.image)
+        words[at:] = ["--entrypoint", "python3", options.image, "-I", "-c", (PROGRAMS / "runner.py").read_text()]
+        self._process = subprocess.Popen(
+            [settings.docker, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def run(self, request: RunRequest, files: Mapping[str, bytes | str]) -> Behaviour:
         language = LANGUAGES[request.language]

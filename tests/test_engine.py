@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import doctor, engine
+from sandbox.engine import doctor, image
+from sandbox.engine.client import Client
+from sandbox.engine.image import Image
 from sandbox.errors import EngineError, EngineUnavailable, ImageMissing
 from sandbox.settings import Settings, load
 from tests.conftest import docker
@@ -35,76 +37,76 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_hash_is_twelve_hex_digits_and_repeatable(folder: Path) -> None:
-    assert engine.folder_hash(folder) == engine.folder_hash(folder)
-    assert len(engine.folder_hash(folder)) == len(bytes.fromhex(engine.folder_hash(folder))) * 2 == 12
+    assert image.folder_hash(folder) == image.folder_hash(folder)
+    assert len(image.folder_hash(folder)) == len(bytes.fromhex(image.folder_hash(folder))) * 2 == 12
 
 
 def test_hash_changes_with_content(folder: Path) -> None:
-    before = engine.folder_hash(folder)
+    before = image.folder_hash(folder)
     (folder / "one.py").write_text("!")
-    assert engine.folder_hash(folder) != before
+    assert image.folder_hash(folder) != before
 
 
 def test_hash_changes_with_names(folder: Path) -> None:
-    before = engine.folder_hash(folder)
+    before = image.folder_hash(folder)
     (folder / "one.py").rename(folder / "renamed.py")
-    assert engine.folder_hash(folder) != before
+    assert image.folder_hash(folder) != before
 
 
 def test_hash_tells_content_moved_between_files(folder: Path) -> None:
-    before = engine.folder_hash(folder)
+    before = image.folder_hash(folder)
     (folder / "one.py").write_text("12")
     (folder / "deep" / "two.py").write_text("")
-    assert engine.folder_hash(folder) != before
+    assert image.folder_hash(folder) != before
 
 
 def test_hash_ignores_byte_code(folder: Path) -> None:
-    before = engine.folder_hash(folder)
+    before = image.folder_hash(folder)
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "one.cpython-311.pyc").write_bytes(b"compiled")
     (folder / "stray.pyc").write_bytes(b"compiled")
-    assert engine.folder_hash(folder) == before
+    assert image.folder_hash(folder) == before
 
 
 def test_default_image_is_named_after_the_guest_folder(settings: Settings) -> None:
-    assert engine.image_for(settings) == f"safe-code-executor/sandbox:{engine.folder_hash(engine.GUEST)}"
+    assert Image.of(settings).name == f"safe-code-executor/sandbox:{image.folder_hash(image.GUEST)}"
 
 
 def test_a_named_image_is_taken_as_it_is() -> None:
-    assert engine.image_for(load(image="mine:1")) == "mine:1"
+    assert Image.of(load(image="mine:1")).name == "mine:1"
 
 
 def test_bases_of_the_recipe_are_the_defaults_of_the_dockerfile() -> None:
-    lines = (engine.GUEST / "Dockerfile").read_text().splitlines()
+    lines = (image.GUEST / "Dockerfile").read_text().splitlines()
     defaults = dict(line.removeprefix("ARG ").split("=", 1) for line in lines if line.startswith("ARG "))
-    assert defaults == engine.pulled_bases()
+    assert defaults == image.pulled_bases()
 
 
 # --- Is it ready? -----------------------------------------------------------------------------------------
 
 
 def test_check_passes_on_the_real_engine(real_engine: None, settings: Settings) -> None:
-    engine.check(settings)
-    assert engine.image_id(settings)
-    assert engine.has_image(settings, engine.default_image())
+    Image.of(settings).check()
+    assert Image.of(settings).id()
+    assert Image(Client(settings.docker)).exists()
 
 
 def test_missing_client_is_named_with_the_way_to_get_one() -> None:
     with pytest.raises(EngineUnavailable, match=r"`no-such-client` is not installed.*make engine.*SCE_DOCKER"):
-        engine.check(load(docker="no-such-client"))
+        Image.of(load(docker="no-such-client")).check()
 
 
 def test_client_that_is_no_program_is_told_from_a_missing_one(tmp_path: Path) -> None:
     (tmp_path / "client").write_text("not a program")
     with pytest.raises(EngineUnavailable, match=r"`client` cannot be run") as caught:
-        engine.check(load(docker=str(tmp_path / "client")))
+        Image.of(load(docker=str(tmp_path / "client"))).check()
     assert str(tmp_path) not in caught.value.message
 
 
 def test_dead_engine_is_said_to_be_dead(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
     with pytest.raises(EngineUnavailable, match=r"does not answer\. Start Docker, or type `make engine`") as caught:
-        engine.check(settings)
+        Image.of(settings).check()
     assert "nonexistent" not in caught.value.message
 
 
@@ -113,7 +115,7 @@ def test_engine_that_hangs_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, 
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{mute.getsockname()[1]}")
         started = time.monotonic()
         with pytest.raises(EngineUnavailable, match="did not answer within 1 seconds"):
-            engine.ask(settings, "version", timeout_seconds=1)
+            Client(settings.docker).ask("version", timeout_seconds=1)
     assert time.monotonic() - started < 3
 
 
@@ -123,37 +125,37 @@ def test_socket_without_permission_names_the_group(tmp_path: Path) -> None:
     client.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
     client.chmod(0o755)
     with pytest.raises(EngineUnavailable, match="usermod -aG docker"):
-        engine.check(load(docker=str(client)))
+        Image.of(load(docker=str(client))).check()
 
 
 def test_missing_image_of_ours_names_the_command_that_builds_it(
     real_engine: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    monkeypatch.setattr(engine, "GUEST", folder)
+    monkeypatch.setattr(image, "GUEST", folder)
     with pytest.raises(ImageMissing, match="make image"):
-        engine.check(settings)
+        Image.of(settings).check()
 
 
 def test_missing_image_of_the_user_is_theirs_to_build(real_engine: None) -> None:
     settings = load(image="safe-code-executor/none-of-that-name:1")
     with pytest.raises(ImageMissing, match="named by SCE_IMAGE"):
-        engine.check(settings)
+        Image.of(settings).check()
     with pytest.raises(ImageMissing, match="named by SCE_IMAGE"):
-        engine.build_image(settings)
+        image.build_missing(Image.of(settings))
 
 
 def test_image_that_exists_is_not_built_again(real_engine: None, settings: Settings) -> None:
     said: list[str] = []
-    before = engine.image_id(settings)
-    engine.build_image(settings, said.append)
-    assert (engine.image_id(settings), said) == (before, [])
+    before = Image.of(settings).id()
+    image.build_missing(Image.of(settings), said.append)
+    assert (Image.of(settings).id(), said) == (before, [])
 
 
 def test_a_build_that_fails_shows_the_end_of_its_output(real_engine: None, settings: Settings, folder: Path) -> None:
     (folder / "Dockerfile").write_text("FROM scratch\nCOPY no-such-file /\n")
     said: list[str] = []
     with pytest.raises(EngineError, match="could not be built"):
-        engine.build([settings.docker, "build", "--force-rm", str(folder)], settings, said.append)
+        image.build(Client(settings.docker), ["--force-rm", str(folder)], said.append)
     assert any("no-such-file" in line for line in said)
 
 
@@ -173,11 +175,11 @@ def test_podman_is_known_by_its_name_or_its_word(tmp_path: Path, name: str, vers
     client = tmp_path / name
     client.write_text(f"#!/bin/sh\necho '{version}'\n")
     client.chmod(0o755)
-    assert engine.is_podman(load(docker=str(client))) is expected
+    assert Client(str(client)).is_podman is expected
 
 
 def test_a_missing_client_is_not_podman() -> None:
-    assert not engine.is_podman(load(docker="no-such-client"))
+    assert not Client("no-such-client").is_podman
 
 
 # --- Pulling ----------------------------------------------------------------------------------------------
@@ -245,13 +247,14 @@ def digest(content: bytes) -> str:
 
 def test_a_missing_base_is_pulled(real_engine: None, settings: Settings) -> None:
     said: list[str] = []
-    with registry("sce-test-pull") as image:
+    client = Client(settings.docker)
+    with registry("sce-test-pull") as name:
         try:
-            assert engine.pull_missing(settings, [image], said.append)
-            assert engine.has_image(settings, image)
-            assert engine.pull_missing(settings, [image], said.append)
+            assert image.pull_missing(client, [name], said.append)
+            assert Image(client, name).exists()
+            assert image.pull_missing(client, [name], said.append)
         finally:
-            docker("rmi", image, check=False)
+            docker("rmi", name, check=False)
     assert len(said) == 1, "the second time it was there already"
 
 
@@ -259,18 +262,18 @@ def test_a_registry_that_refuses_is_given_up_at_once(real_engine: None, settings
     said: list[str] = []
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        assert not engine.pull(settings, f"127.0.0.1:{closed.getsockname()[1]}/none:1", said.append)
+        assert not Image(Client(settings.docker), f"127.0.0.1:{closed.getsockname()[1]}/none:1").pull(said.append)
     assert said[-1].startswith("cannot be pulled: ")
 
 
 def test_a_registry_that_is_silent_is_given_up_in_time(
     real_engine: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "FIRST_SIGN_SECONDS", 1.0)
+    monkeypatch.setattr(image, "FIRST_SIGN_SECONDS", 1.0)
     said: list[str] = []
     started = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        assert not engine.pull(settings, f"127.0.0.1:{mute.getsockname()[1]}/none:1", said.append)
+        assert not Image(Client(settings.docker), f"127.0.0.1:{mute.getsockname()[1]}/none:1").pull(said.append)
     assert time.monotonic() - started < 5
 
 
@@ -278,9 +281,9 @@ def test_no_image_and_no_way_to_pull_says_what_to_type(
     real_engine: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     (folder / "bases.json").write_text('{"pulled": {"PYTHON_BASE": "127.0.0.1:1/none:1"}}')
-    monkeypatch.setattr(engine, "GUEST", folder)
+    monkeypatch.setattr(image, "GUEST", folder)
     with pytest.raises(ImageMissing, match="make image"):
-        engine.build_image(settings, lambda line: None)
+        image.build_missing(Image.of(settings), lambda line: None)
 
 
 # --- The doctor -------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ import pytest
 import requests
 
 from executor import Executor
-from sandbox import container, engine
+from sandbox import container
+from sandbox.engine.image import Image
 from sandbox.errors import EngineError
 from sandbox.settings import load
 from tests.conftest import Server, containers, docker, eventually, serve
@@ -165,7 +166,7 @@ def started_engine(real_engine: None) -> Iterator[OwnEngine]:
         own = OwnEngine(Path(root))
         try:
             own.start()
-            own.load(engine.image_for(load(data_dir=Path(root))))
+            own.load(Image.of(load(data_dir=Path(root))).name)
             yield own
         finally:
             own.close()
@@ -256,7 +257,7 @@ def test_an_engine_that_answers_and_starts_nothing_is_not_ready(
         with own_engine.locked_up():
             executor = stack.enter_context(Executor(load(data_dir=tmp_path, pool_python=1, pool_node=0)))
             assert eventually(lambda: not ready(), 20)
-            engine.check(executor.settings)
+            Image.of(executor.settings).check()
         assert eventually(ready, START_SECONDS)
         assert executor.wait_warm(1)
 

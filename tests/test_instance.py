@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sandbox.docker_command import LABEL
 
 from executor import Executor
-from sandbox import engine
-from sandbox.docker_command import LABEL
-from sandbox.instance import NUMBERS, Instance
+from sandbox.engine.client import Client
+from sandbox.engine.image import default_name
+from sandbox.engine.instance import NUMBERS, Instance
 from sandbox.models import RunRequest, Status
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT, containers, docker, eventually
@@ -52,7 +53,7 @@ def make_container(made: list[str], labels: dict[str, str], *, running: bool = F
     made.append(f"sce-test-{uuid.uuid4().hex[:8]}")
     flags = [flag for name, value in labels.items() for flag in ("--label", f"{name}={value}")]
     flags += ["--name", made[-1], "--network", "none", "--pull", "never", "--entrypoint", "sleep"]
-    docker(*(["run", "--detach"] if running else ["create"]), *flags, engine.default_image(), "60")
+    docker(*(["run", "--detach"] if running else ["create"]), *flags, default_name(), "60")
     return made[-1]
 
 
@@ -78,9 +79,9 @@ def test_a_sweep_removes_what_a_dead_instance_left(tmp_path: Path, made: list[st
     dead.close()
     left = [make_container(made, labels), make_container(made, labels, running=True)]
     with instance_in(tmp_path) as instance:
-        assert instance.sweep(CLIENT) == 2
+        assert instance.sweep(Client(CLIENT)) == 2
         assert not any(exists(name) for name in left)
-        assert instance.sweep(CLIENT) == 0
+        assert instance.sweep(Client(CLIENT)) == 0
 
 
 def test_a_sweep_believes_the_lock_and_not_the_file(tmp_path: Path, made: list[str]) -> None:
@@ -88,7 +89,7 @@ def test_a_sweep_believes_the_lock_and_not_the_file(tmp_path: Path, made: list[s
         name = make_container(made, instance.labels | {f"{LABEL}.instance": "deadbeef"})
         left_lock = tmp_path / "instances" / "deadbeef"
         left_lock.touch()  # as after a SIGKILL: the file is there, and nobody holds it
-        assert instance.sweep(CLIENT) == 1
+        assert instance.sweep(Client(CLIENT)) == 1
         assert not exists(name) and not left_lock.exists()
 
 
@@ -105,7 +106,7 @@ def test_a_sweep_spares_the_living_and_the_strangers(tmp_path: Path, made: list[
             make_container(made, stranger.labels | {f"{LABEL}.instance": "deadbeef"}),
             make_container(made, {}),
         ]
-        assert sweeper.sweep(CLIENT) == 0
+        assert sweeper.sweep(Client(CLIENT)) == 0
         assert all(exists(name) for name in spared)
 
 
@@ -114,7 +115,7 @@ def test_an_instance_label_that_is_a_path_is_not_followed(tmp_path: Path, made: 
     precious.write_text("kept")
     with instance_in(tmp_path) as instance:
         make_container(made, instance.labels | {f"{LABEL}.instance": "../precious"})
-        instance.sweep(CLIENT)
+        instance.sweep(Client(CLIENT))
     assert precious.read_text() == "kept"
 
 
@@ -129,13 +130,13 @@ def test_an_executor_sweeps_when_it_starts(settings: Settings, made: list[str]) 
 @pytest.mark.parametrize("client", ["no-such-docker-client", "false", "true"])
 def test_a_sweep_without_a_working_client_removes_nothing_and_does_not_raise(tmp_path: Path, client: str) -> None:
     with instance_in(tmp_path) as instance:
-        assert instance.sweep(client) == 0
+        assert instance.sweep(Client(client)) == 0
 
 
 def test_a_sweep_of_an_engine_that_is_away_does_not_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
     with instance_in(tmp_path) as instance:
-        assert instance.sweep(CLIENT) == 0
+        assert instance.sweep(Client(CLIENT)) == 0
 
 
 # --- Names and locks --------------------------------------------------------------------------------------
@@ -143,7 +144,7 @@ def test_a_sweep_of_an_engine_that_is_away_does_not_raise(tmp_path: Path, monkey
 
 def test_instances_that_start_at_once_agree_on_the_scope_and_on_nothing_else(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from sandbox.instance import Instance\n"
+        "import sys; from pathlib import Path; from sandbox.engine.instance import Instance\n"
         "i = Instance(Path(sys.argv[1])); print(i.scope, i.id, i.new_number())"
     )
 

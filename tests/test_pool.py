@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from executor import Executor
-from sandbox import engine, pool
+from sandbox import pool
+from sandbox.engine.image import Image
 from sandbox.errors import Busy, EngineUnavailable
 from sandbox.models import RunRequest, RunResult, Status
 from sandbox.pool import Pool
@@ -358,7 +359,7 @@ def test_clients_that_vanish_while_queued_start_nothing(data_dir: Path) -> None:
 
 def test_a_replaced_image_replaces_the_waiting_containers(data_dir: Path) -> None:
     image = "safe-code-executor/pool-test:replaced"
-    original = engine.image_for(load(data_dir=data_dir))
+    original = Image.of(load(data_dir=data_dir)).name
     docker("tag", original, image)
     try:
         with Executor(load(data_dir=data_dir, pool_python=1, pool_node=0, image=image)) as executor:

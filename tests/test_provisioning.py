@@ -15,7 +15,9 @@ import requests
 import yaml
 
 from executor import Executor
-from sandbox import engine
+from sandbox.engine import image as images
+from sandbox.engine.client import Client
+from sandbox.engine.image import Image
 from sandbox.models import RunRequest
 from sandbox.settings import Settings, load
 from scripts import browser, image
@@ -73,14 +75,14 @@ def test_ci_runs_exactly_make_test() -> None:
 
 def test_preparing_what_is_prepared_is_quick_and_changes_nothing(real_engine: None, settings: Settings) -> None:
     run("make", "image")
-    before = (engine.image_id(settings), docker("info", "--format", "{{.ID}}"))
+    before = (Image.of(settings).id(), docker("info", "--format", "{{.ID}}"))
     started = time.monotonic()
     again = run("make", "image")
     assert again.returncode == 0
     assert "Container engine … " in again.stdout and "Sandbox image … " in again.stdout
     assert again.stdout.count("ready (") == 2
     assert time.monotonic() - started < 10
-    assert (engine.image_id(settings), docker("info", "--format", "{{.ID}}")) == before
+    assert (Image.of(settings).id(), docker("info", "--format", "{{.ID}}")) == before
 
 
 # --- Python -----------------------------------------------------------------------------------------------
@@ -258,7 +260,7 @@ def test_bases_made_here_are_named_after_their_recipe(monkeypatch: pytest.Monkey
     before = image.made_bases()
     changed = {**image.recipe(), "suite": "trixie"}
     monkeypatch.setattr(image, "recipe", lambda: changed)
-    assert set(before) == set(engine.pulled_bases())
+    assert set(before) == set(images.pulled_bases())
     assert not set(before.values()) & set(image.made_bases().values())
 
 
@@ -274,12 +276,12 @@ def test_the_image_holds_what_runs_need_and_nothing_to_climb_on(real_engine: Non
         ls -A /sandbox
         find /var/lib/apt/lists /var/cache -type f
     """
-    name = engine.image_for(settings)
+    name = Image.of(settings).name
     seen = docker("run", "--rm", "--network", "none", "--read-only", "--entrypoint", "sh", name, "-c", script).split(
         "\n"
     )
     paths = ["/usr/local/bin/python", "/usr/local/bin/python3", "/usr/local/bin/node"]
-    guest = {f"{path.stem}.pyc" for path in engine.GUEST.glob("*.py")}
+    guest = {f"{path.stem}.pyc" for path in images.GUEST.glob("*.py")}
     assert seen[:7] == [*paths, "(3, 11) False", "v20", "True", "pip"]
     assert set(seen[7:]) == guest | {"warm_up.cjs", "passwd"}
 
@@ -287,7 +289,7 @@ def test_the_image_holds_what_runs_need_and_nothing_to_climb_on(real_engine: Non
 def test_the_supervisor_imports_little(real_engine: None, settings: Settings) -> None:
     """Each of the heavy modules would cost every start of a container several milliseconds of CPU."""
     script = "python3 -I -S -X importtime /sandbox/supervisor.pyc 1 2>&1 >/dev/null </dev/null"
-    name = engine.image_for(settings)
+    name = Image.of(settings).name
     flags = ("--network", "none", "--tmpfs", "/etc/sandbox", "--entrypoint", "sh")
     lines = docker("run", "--rm", *flags, name, "-c", script).splitlines()
     imported = {line.split("|")[-1].strip() for line in lines if line.startswith("import time:")}
@@ -300,11 +302,11 @@ def test_an_extended_image_runs_programs_with_what_it_adds(
     real_engine: None, settings: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "Dockerfile").write_text(
-        f"FROM {engine.default_image()}\n"
+        f"FROM {images.default_name()}\n"
         "RUN echo 'ANSWER = 42' > $(python3 -c 'import site; print(site.getsitepackages()[0])')/extra.py\n"
     )
     mine = settings.model_copy(update={"image": f"safe-code-executor/test-extended:{os.getpid()}"})
-    engine.build([mine.docker, "build", "--force-rm", "--tag", mine.image, str(tmp_path)], mine)
+    images.build(Client(mine.docker), ["--force-rm", "--tag", mine.image, str(tmp_path)])
     try:
         with Executor(mine) as executor:
             result = executor.run(RunRequest(language="python", code="import extra; print(extra.ANSWER)"))
@@ -329,7 +331,7 @@ def server_base(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> 
         f"FROM {base}\nCOPY bundle.crt /etc/ssl/certs/ca-certificates.crt\n"
         "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt\n"
     )
-    engine.build([load().docker, "build", "--force-rm", "--tag", "safe-code-executor/test-base", str(folder)], load())
+    images.build(Client(load().docker), ["--force-rm", "--tag", "safe-code-executor/test-base", str(folder)])
     return "safe-code-executor/test-base"
 
 
@@ -338,8 +340,8 @@ def server_image(server_base: str) -> str:
     """Stays on the engine, so that the next build is quick; the one it replaces goes."""
     name = "safe-code-executor/test-server"
     before = docker("images", "--quiet", name)
-    command = [load().docker, "build", "--force-rm", "--tag", name]
-    engine.build([*command, "--build-arg", f"PYTHON_BASE={server_base}", str(ROOT)], load())
+    words = ["--force-rm", "--tag", name, "--build-arg", f"PYTHON_BASE={server_base}", str(ROOT)]
+    images.build(Client(load().docker), words)
     if before and before != docker("images", "--quiet", name):
         docker("rmi", before, check=False)
     return name

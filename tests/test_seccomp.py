@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.docker_command import EngineOptions, container_name, run_command
-from sandbox.engine import default_image
-from sandbox.instance import NUMBERS
+from sandbox.engine.flags import EngineOptions, container_name, run_words
+from sandbox.engine.image import default_name
+from sandbox.engine.instance import NUMBERS
 from sandbox.settings import Settings, load
 
 PROFILE = Path(__file__).resolve().parent.parent / "sandbox" / "seccomp.json"
@@ -174,15 +174,15 @@ HOW_TO_GET_AN_ENGINE = (
 def container_argv(settings: Settings, number: int, seccomp: str) -> list[str]:
     """A real run's flags, with the runner in the supervisor's place."""
     options = EngineOptions(
-        client=settings.docker,
-        image=settings.image or default_image(),
+        image=settings.image or default_name(),
         seccomp=seccomp,
         podman="podman" in Path(settings.docker).name,
     )
-    argv = run_command(options, settings.limits, number=number, labels={}, app_mb=8)
-    at = argv.index(options.image)
+    words = run_words(options, settings.limits, number=number, labels={}, app_mb=8)
+    at = words.index(options.image)
     return [
-        *argv[:at],
+        settings.docker,
+        *words[:at],
         "--entrypoint",
         "python3",
         options.image,

@@ -14,11 +14,12 @@ import logging
 import os
 import re
 import secrets
-import subprocess
 from pathlib import Path
 from typing import TextIO
 
-from sandbox.docker_command import LABEL
+from sandbox.engine.client import Client
+from sandbox.engine.flags import LABEL
+from sandbox.errors import EngineError
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Instance:
         """
         return (self._first + self._step * next(self._count)) % NUMBERS
 
-    def sweep(self, client: str) -> int:
+    def sweep(self, client: Client) -> int:
         """Remove what dead instances of this scope left; the number of containers. Never raises."""
         containers = self._containers(client)
         names = {instance for _, instance in containers} | {path.name for path in self._locks.iterdir()}
@@ -74,15 +75,15 @@ class Instance:
         self._path.unlink(missing_ok=True)
         self._lock.close()
 
-    def _containers(self, client: str) -> list[tuple[str, str]]:
-        argv = [client, "ps", "--all", "--filter", f"label={LABEL}.scope={self.scope}"]
-        argv += ["--format", f'{{{{.ID}}}} {{{{.Label "{LABEL}.instance"}}}}']
+    def _containers(self, client: Client) -> list[tuple[str, str]]:
+        words = ["ps", "--all", "--filter", f"label={LABEL}.scope={self.scope}"]
+        words += ["--format", f'{{{{.ID}}}} {{{{.Label "{LABEL}.instance"}}}}']
         try:
-            answer = subprocess.run(argv, capture_output=True, text=True, timeout=LIST_SECONDS, check=True)
-        except (OSError, subprocess.SubprocessError) as problem:
+            answer = client.ask(*words, timeout_seconds=LIST_SECONDS)
+        except EngineError as problem:
             log.warning("left-over containers not looked for: %s", type(problem).__name__)
             return []
-        pairs = [line.split() for line in answer.stdout.splitlines()]
+        pairs = [line.split() for line in answer.splitlines()]
         return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
 
     def _is_alive(self, instance: str) -> bool:
@@ -124,10 +125,10 @@ def _scope(path: Path) -> str:
     return path.read_text().strip()
 
 
-def _remove(client: str, container: str) -> bool:
+def _remove(client: Client, container: str) -> bool:
     try:
-        subprocess.run([client, "rm", "--force", container], capture_output=True, timeout=REMOVE_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError) as problem:
+        client.ask("rm", "--force", container, timeout_seconds=REMOVE_SECONDS)
+    except EngineError as problem:
         log.warning("left-over container %s not removed: %s", container, type(problem).__name__)
         return False
     return True

@@ -1,4 +1,4 @@
-"""The argv of `docker run`: every flag that the promises in docs/security.md rest on, and no other."""
+"""The words of `docker run`: every flag that the promises in docs/security.md rest on, and no other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from sandbox.docker_command import SUPERVISOR_CAPABILITIES, EngineOptions, park_words, run_command
+from sandbox.engine.flags import SUPERVISOR_CAPABILITIES, EngineOptions, park_words, run_words
 from sandbox.languages import LANGUAGES, NODE, PYTHON
 from sandbox.models import Limits
 
@@ -19,7 +19,7 @@ LIMITS = Limits(
     output_bytes=1 << 20,
     output_stop_bytes=64 << 20,
 )
-OPTIONS = EngineOptions(client="docker", image="the/image:tag", seccomp="/etc/profile.json")
+OPTIONS = EngineOptions(image="the/image:tag", seccomp="/etc/profile.json")
 
 # One flag a line, with its value (~ for a blank) where it has one: a flag that comes or goes must come or go here too.
 EXPECTED = """
@@ -65,7 +65,7 @@ WORDS = [word.replace("~", " ") for word in EXPECTED.split()]
 
 def command(options: EngineOptions = OPTIONS, limits: Limits = LIMITS, **changes: object) -> list[str]:
     arguments = {"number": 42, "labels": {"a": "1", "b": "2"}, "app_mb": 40, **changes}
-    return run_command(options, limits, **arguments)  # type: ignore[arg-type]
+    return run_words(options, limits, **arguments)  # type: ignore[arg-type]
 
 
 def with_limits(**changes: object) -> list[str]:
@@ -77,14 +77,14 @@ def has(argv: list[str], *words: str) -> bool:
 
 
 def test_the_whole_command_is_the_one_written_down_here() -> None:
-    assert command() == ["docker", "run", *WORDS, "the/image:tag", "42"]
+    assert command() == ["run", *WORDS, "the/image:tag", "42"]
 
 
 @pytest.mark.parametrize(
     "flag", [("--network", "none"), ("--memory", "128m"), ("--read-only",), ("--rm",), ("--cap-drop", "ALL")]
 )
 def test_the_flags_of_the_mission_are_there_for_every_engine(flag: tuple[str, ...]) -> None:
-    for options in (OPTIONS, EngineOptions("podman", "x", "", podman=True), EngineOptions("docker", "x", "", "runsc")):
+    for options in (OPTIONS, EngineOptions("x", "", podman=True), EngineOptions("x", "", "runsc")):
         assert has(command(options), *flag)
 
 
@@ -120,29 +120,25 @@ def test_only_what_the_supervisor_needs_is_added() -> None:
 
 
 def test_the_engines_own_profile_is_taken_when_none_is_named() -> None:
-    argv = command(EngineOptions("docker", "x", ""))
+    argv = command(EngineOptions("x", ""))
     assert not any("seccomp" in word for word in argv)
     assert has(argv, "--security-opt", "no-new-privileges")
 
 
 def test_another_runtime_is_asked_for() -> None:
-    assert has(command(EngineOptions("docker", "x", "", runtime="runsc")), "--runtime", "runsc")
+    assert has(command(EngineOptions("x", "", runtime="runsc")), "--runtime", "runsc")
     assert not has(command(), "--runtime")
 
 
 def test_podman_is_told_not_to_make_folders_writable() -> None:
-    assert has(command(EngineOptions("podman", "x", "", podman=True)), "--read-only-tmpfs=false")
+    assert has(command(EngineOptions("x", "", podman=True)), "--read-only-tmpfs=false")
     assert not has(command(), "--read-only-tmpfs=false")
 
 
 def test_docker_is_told_not_to_copy_the_hosts_name_servers_and_podman_cannot_be() -> None:
     assert has(command(), "--dns", "192.0.2.1")
     assert has(command(), "--dns-search", ".")
-    assert not has(command(EngineOptions("podman", "x", "", podman=True)), "--dns")
-
-
-def test_the_client_is_the_one_that_is_set() -> None:
-    assert command(EngineOptions("/opt/docker", "x", ""))[:2] == ["/opt/docker", "run"]
+    assert not has(command(EngineOptions("x", "", podman=True)), "--dns")
 
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda language: language.name)
@@ -155,7 +151,7 @@ def test_a_container_that_waits_is_told_what_to_start_after_the_image(language) 
 
 def test_nothing_of_a_program_ever_is_on_the_command_line() -> None:
     """Code travels over stdin: other users of the host can read command lines."""
-    assert [word for word in command() if word not in WORDS] == ["docker", "run", OPTIONS.image, "42"]
+    assert [word for word in command() if word not in WORDS] == ["run", OPTIONS.image, "42"]
 
 
 def test_python_and_node_wait_for_the_same_files_that_runs_name() -> None:

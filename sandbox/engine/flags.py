@@ -1,4 +1,4 @@
-"""Limits and an order for the supervisor -> the argv of `docker run`. Pure: starts nothing, reads nothing.
+"""Limits and an order for the supervisor -> the words of `docker run`. Pure: starts nothing, reads nothing.
 
 Every flag is here, once, with its reason. podman accepts the same words; what differs for it is at
 the end of `security_flags`.
@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from sandbox.engine.image import default_name
 from sandbox.languages import Language
 from sandbox.models import Limits
+from sandbox.settings import Settings
 
 SUPERVISOR_CAPABILITIES = ("SETUID", "SETGID", "SETPCAP", "KILL")
 """What the supervisor needs to step down to nobody, to empty the bounding set, and to end another uid's processes."""
+
+PROFILE = Path(__file__).resolve().parent.parent / "seccomp.json"
+"""Our seccomp profile."""
 
 LABEL = "safe-code-executor"
 
@@ -23,14 +29,23 @@ TCP_BUFFER_BYTES = "4096 16384 16384"
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How this installation calls its engine."""
+    """What this installation asks of its engine for every container."""
 
-    client: str
     image: str
     seccomp: str
     """Path of the profile, or empty for the engine's own."""
     runtime: str = ""
     podman: bool = False
+
+
+def options_for(settings: Settings, *, podman: bool) -> EngineOptions:
+    """How containers are started here."""
+    return EngineOptions(
+        image=settings.image or default_name(),
+        seccomp={"": str(PROFILE), "default": ""}.get(settings.seccomp, settings.seccomp),
+        runtime=settings.runtime,
+        podman=podman,
+    )
 
 
 def mission_flags(limits: Limits) -> list[str]:
@@ -112,7 +127,7 @@ def container_name(number: int) -> str:
     return f"sce-{number:05}"
 
 
-def run_command(
+def run_words(
     options: EngineOptions,
     limits: Limits,
     *,
@@ -121,8 +136,8 @@ def run_command(
     app_mb: int,
     park: Sequence[str] = (),
 ) -> list[str]:
-    """The argv that starts one container with the supervisor's stdin and stdout attached."""
-    argv = [options.client, "run", "--interactive", *mission_flags(limits), "--name", container_name(number)]
+    """The client's arguments that start one container with the supervisor's stdin and stdout attached."""
+    words = ["run", "--interactive", *mission_flags(limits), "--name", container_name(number)]
     for key, value in labels.items():
-        argv += ["--label", f"{key}={value}"]
-    return [*argv, *resource_flags(limits, app_mb), *security_flags(options), options.image, str(number), *park]
+        words += ["--label", f"{key}={value}"]
+    return [*words, *resource_flags(limits, app_mb), *security_flags(options), options.image, str(number), *park]

@@ -10,10 +10,11 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from sandbox import engine
-from sandbox.docker_command import mission_flags, resource_flags, security_flags
+from sandbox.engine.client import Client, ClientRefused
+from sandbox.engine.facts import facts_of
+from sandbox.engine.flags import mission_flags, options_for, resource_flags, security_flags
+from sandbox.engine.image import Image
 from sandbox.errors import EngineError
 from sandbox.models import Limits
 from sandbox.settings import Settings, SettingsError, load
@@ -73,63 +74,34 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """The rows, in order; stops after the first one without which the others cannot be had."""
-    yield Finding("client", engine.client_name(settings) + (" (podman)" if engine.is_podman(settings) else ""))
+    image = Image.of(settings)
+    yield Finding("client", image.client.name + (" (podman)" if image.client.is_podman else ""))
     try:
-        facts = engine_facts(settings)
+        facts = facts_of(image)
     except EngineError as problem:
         yield Finding("engine", "does not answer", problem.message)
         return
     for name, value in facts.items():
         yield Finding(name, value)
-    yield Finding("image", engine.image_for(settings))
+    yield Finding("image", image.name)
     try:
-        engine.check(settings)
-        yield from judge(probe(settings), settings.limits)
+        image.check()
+        yield from judge(probe(settings, image.client), settings.limits)
     except EngineError as problem:
         yield Finding("container", "cannot be started", problem.message)
 
 
-def engine_facts(settings: Settings) -> dict[str, str]:
-    """What the engine says of itself, row name -> value.
-
-    :raises EngineError: it does not answer.
-    """
-    podman = engine.is_podman(settings)
-    try:
-        answer = engine.ask(settings, "info", "--format", "json" if podman else "{{json .}}")
-    except engine.ClientRefused:
-        engine.check(settings)  # raises what a person can act on
-        raise
-    info: dict[str, Any] = json.loads(answer)
-    if podman:
-        host, rootless = info["host"], info["host"]["security"]["rootless"]
-        return {
-            "engine": f"podman {info['version']['Version']}" + (" (rootless)" if rootless else ""),
-            "cgroup": f"{host['cgroupVersion']} ({host['cgroupManager']})",
-            "storage": info["store"]["graphDriverName"],
-        }
-    if not info.get("ServerVersion"):
-        engine.check(settings)
-        raise EngineError("The engine gave no answer.")
-    return {
-        "engine": f"docker {info['ServerVersion']} on {info['OperatingSystem']} ({info['Architecture']})",
-        "cgroup": f"v{info.get('CgroupVersion', '1')} ({info['CgroupDriver']})",
-        "storage": str(info["Driver"]),
-        "security": ", ".join(option.removeprefix("name=") for option in info.get("SecurityOptions") or ["none"]),
-    }
-
-
-def probe(settings: Settings) -> dict[str, str]:
+def probe(settings: Settings, client: Client) -> dict[str, str]:
     """What a container started with the flags of a run sees of its limits.
 
     :raises EngineError: no container can be started.
     """
-    options = engine.options_for(settings)
+    options = options_for(settings, podman=client.is_podman)
     flags = [*mission_flags(settings.limits), *resource_flags(settings.limits, app_mb=1), *security_flags(options)]
     command = ["run", *flags, "--entrypoint", "/usr/local/bin/python3", options.image, "-I", "-S", "-c", PROBE]
     try:
-        facts: dict[str, str] = json.loads(engine.ask(settings, *command, timeout_seconds=PROBE_SECONDS))
-    except engine.ClientRefused as refusal:
+        facts: dict[str, str] = json.loads(client.ask(*command, timeout_seconds=PROBE_SECONDS))
+    except ClientRefused as refusal:
         raise EngineError(f"A container with the flags of a run does not start: {refusal.words.strip()}") from refusal
     return facts
 

@@ -1,0 +1,197 @@
+"""The image that programs run in: what it is called, is it on the engine, pull its bases, build it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from sandbox.engine.client import Client, ClientRefused
+from sandbox.engine.complaints import explain
+from sandbox.errors import EngineError, ImageMissing
+from sandbox.settings import Settings
+
+GUEST = Path(__file__).resolve().parent.parent / "guest"
+REPOSITORY = "safe-code-executor/sandbox"
+FIRST_SIGN_SECONDS = 30.0
+"""How long a pull may show no sign of having reached a registry."""
+BUILD_SECONDS = 900.0
+PULL_SECONDS = 1800.0
+
+Say = Callable[[str], None]
+
+
+class Image:
+    """One image on the engine, or missing there."""
+
+    def __init__(self, client: Client, name: str = "") -> None:
+        """Without a name: the one that belongs to these sources."""
+        self.client = client
+        self.name = name or default_name()
+        self.is_ours = not name
+
+    @classmethod
+    def of(cls, settings: Settings) -> Image:
+        """The image that programs run in."""
+        return cls(Client(settings.docker), settings.image)
+
+    def id(self) -> str:
+        """The engine's id of it; changes when the image is replaced. Takes some 20 ms, never more than a few seconds.
+
+        :raises EngineUnavailable: no client, no engine, or no permission to speak to it.
+        :raises ImageMissing: the engine answers and does not have the image.
+        """
+        try:
+            return self.client.ask("image", "inspect", "--format", "{{.Id}}", self.name).strip()
+        except ClientRefused as refusal:
+            raise self._explain(refusal.words) from refusal
+
+    def check(self) -> None:
+        """Return when the engine answers and has the image.
+
+        :raises EngineError: as `id`.
+        """
+        self.id()
+
+    def exists(self) -> bool:
+        """Whether the engine has it.
+
+        :raises EngineUnavailable: nobody answered.
+        """
+        try:
+            return bool(self.id())
+        except ImageMissing:
+            return False
+
+    def pull(self, say: Say = print) -> bool:
+        """Whether it could be pulled. Gives up when no registry has answered within 30 seconds.
+
+        A registry that answers makes the client print; from then on a slow line has half an hour.
+        """
+        say(f"pulling {self.name} (gives up after {FIRST_SIGN_SECONDS:g} s without an answer)")
+        # podman asks which registry is meant unless the name is complete; docker takes both.
+        is_short = self.client.is_podman and "/" not in self.name
+        last_words = ""
+
+        def hear(line: str) -> float | None:
+            nonlocal last_words
+            last_words = line.strip()
+            return PULL_SECONDS if "ulling from" in line or "Getting image" in line else None  # docker; podman
+
+        name = f"docker.io/library/{self.name}" if is_short else self.name
+        done = self.client.watch("pull", name, seconds=FIRST_SIGN_SECONDS, on_line=hear) == 0
+        if not done:
+            say(f"cannot be pulled: {last_words or 'no answer'}")
+        return done
+
+    def _explain(self, words: str) -> EngineError:
+        problem = explain(words, "The container engine does not answer. Start Docker, or type `make engine`.")
+        if isinstance(problem, ImageMissing) and not self.is_ours:
+            return ImageMissing(
+                f"The image {self.name}, named by SCE_IMAGE, is not on this engine. "
+                "Build or load it, or unset SCE_IMAGE."
+            )
+        return problem
+
+
+# --- Its name ---------------------------------------------------------------------------------------------
+
+
+def default_name() -> str:
+    """The name of the image that belongs to these sources: its tag is a hash over `sandbox/guest`."""
+    return f"{REPOSITORY}:{_first_hash(GUEST)}"
+
+
+@functools.cache
+def _first_hash(folder: Path) -> str:
+    """Worked out once, so that new sources under a running server do not ask for an image that is not built."""
+    return folder_hash(folder)
+
+
+def folder_hash(folder: Path) -> str:
+    """12 hex digits over names and contents of all files below; byte-code caches do not count."""
+    digest = hashlib.sha256()
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    for name in names:
+        if "__pycache__" in name or name.endswith(".pyc"):
+            continue
+        content = (folder / name).read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:12]
+
+
+# --- Building ---------------------------------------------------------------------------------------------
+
+
+def pulled_bases() -> dict[str, str]:
+    """Build argument -> public image the sandbox stands on."""
+    bases: dict[str, str] = json.loads((GUEST / "bases.json").read_text(encoding="utf-8"))["pulled"]
+    return bases
+
+
+def pull_missing(client: Client, names: Sequence[str], say: Say = print) -> bool:
+    """Pull those images that the engine lacks; False as soon as one cannot be had."""
+    images = (Image(client, name) for name in names)
+    return all(image.exists() or image.pull(say) for image in images)
+
+
+def build_missing(image: Image, say: Say = print, bases: Mapping[str, str] | None = None) -> None:
+    """Make sure the sandbox image exists; build it when it does not.
+
+    `bases` maps PYTHON_BASE and NODE_BASE to images that are on the engine already. Without it the public
+    ones are used, and pulled when they are missing.
+
+    :raises ImageMissing: it is missing and cannot be made from here; the message says what to type.
+    :raises EngineError: the engine is not usable, or the build failed (`say` got the end of its output).
+    """
+    if image.exists():
+        return
+    if not image.is_ours:
+        image.check()
+    if bases is None:
+        bases = pulled_bases()
+        if not pull_missing(image.client, list(bases.values()), say):
+            raise ImageMissing(
+                "The sandbox image is not built, and its bases cannot be pulled from here. "
+                "`make image` makes them from Debian packages instead."
+            )
+    say(f"building {image.name}")
+    # `latest` is for people who extend it with FROM; runs never use it.
+    arguments = ["--force-rm", "--tag", image.name, "--tag", f"{REPOSITORY}:latest"]
+    for name, base in bases.items():
+        arguments += ["--build-arg", f"{name}={base}"]
+    build(image.client, [*arguments, str(GUEST)], say)
+
+
+def build(client: Client, arguments: Sequence[str], say: Say = print) -> None:
+    """Run `docker build` to its end.
+
+    :raises EngineError: it failed or took more than 15 minutes; `say` got the last lines of its output.
+    """
+    lines: list[str] = []
+    exit_status = client.watch(
+        "build", *arguments, seconds=BUILD_SECONDS, on_line=lines.append, environment=_builder(client)
+    )
+    if exit_status is None:
+        raise EngineError(f"The image was not built within {BUILD_SECONDS:g} seconds.")
+    if exit_status:
+        for line in lines[-25:]:
+            say(line)
+        raise EngineError("The image could not be built; the end of the build's output is above.")
+
+
+def _builder(client: Client) -> dict[str, str]:
+    """BuildKit needs the buildx plug-in, which Debian's docker.io does not bring: then the classic builder.
+
+    With buildx, the builder named `default` is the engine itself; any other could not see local bases.
+    """
+    if client.is_podman:
+        return {}
+    try:
+        client.ask("buildx", "version")
+    except EngineError:
+        return {"DOCKER_BUILDKIT": "0"}
+    return {"BUILDX_BUILDER": "default"}
