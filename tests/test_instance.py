@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sandbox.docker_command import LABEL
 
 from executor import Executor
 from sandbox.engine.client import Client
+from sandbox.engine.flags import LABEL
 from sandbox.engine.image import default_name
 from sandbox.engine.instance import NUMBERS, Instance
 from sandbox.models import RunRequest, Status
