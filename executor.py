@@ -23,22 +23,22 @@ from contextlib import contextmanager
 
 from sandbox import languages
 from sandbox.admission import Admission
-from sandbox.archive import check_archive
-from sandbox.classify import to_result
-from sandbox.container import Container, NotStarted
+from sandbox.box.classify import to_result
+from sandbox.box.container import Container, NotStarted
+from sandbox.box.pool import Pool
+from sandbox.box.protocol import Captured, Order, Report
+from sandbox.box.teardown import Teardown
 from sandbox.engine.flags import container_name, options_for, park_words, run_words
 from sandbox.engine.image import Image
 from sandbox.engine.instance import Instance
-from sandbox.entry import choose_entry
 from sandbox.errors import Cancelled, SandboxError
-from sandbox.inputs import check_args, check_code, check_stdin
+from sandbox.intake.archive import check_archive
+from sandbox.intake.entry import choose_entry
+from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult, Stream
-from sandbox.pool import Pool
-from sandbox.protocol import Captured, Order, Report
 from sandbox.readiness import Readiness
 from sandbox.settings import Settings, load
-from sandbox.teardown import Teardown
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app import create_app, history_url
-from sandbox.classify import to_result
+from sandbox.box.classify import to_result
+from sandbox.box.protocol import Captured, Report
 from sandbox.history import History
 from sandbox.models import RunRequest, RunResult
-from sandbox.protocol import Captured, Report
 from sandbox.settings import Settings, load
 from web import logs, server
 

@@ -1,10 +1,8 @@
-"""Everything between `executor.py` and the docker client.
+"""Runs one untrusted program in one container, and everything that takes. Knows nothing of HTTP.
 
-Read in this order: `models` (what travels), `settings` (every knob), `docker_command` (the flags),
-`protocol` (what host and supervisor say), `container` (one container, start to removal),
-`guest/supervisor.py` (its other end, inside), `pool`, `admission`, `classify`. Beside that line stand
-`archive`, `entry`, `inputs`, `languages`, `history`, `instance` and `engine`.
+Read in this order: `models` (what travels), `settings` (every knob), `languages`, `intake` (what comes in),
+`engine` (the docker client), `box` (one container's life) with `guest` (its other end, inside). `executor.py`, one
+folder up, ties them together.
 
-Import rule: nothing here imports Flask, a route or a command line; `guest/` imports nothing but the
-standard library, and nothing on the host imports `guest/`.
+Each module imports its own folder or one of a lower rank; `tests/test_layout.py` has the ranks.
 """

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from app import create_app, history_url
 from sandbox.history import History
-from sandbox.inputs import NOT_BLANK
+from sandbox.intake.inputs import NOT_BLANK
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import load
 from tests.fakes import FakeExecutor

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sandbox.archive import check_archive
-from sandbox.entry import choose_entry
 from sandbox.errors import InvalidArchive, InvalidRequest
+from sandbox.intake.archive import check_archive
+from sandbox.intake.entry import choose_entry
 from sandbox.languages import NODE
 from sandbox.settings import Settings
 from tests import zips

@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from sandbox.classify import classify, text_of, to_result
+from sandbox.box.classify import classify, text_of, to_result
+from sandbox.box.protocol import Captured, Report
 from sandbox.models import Limits, Status
-from sandbox.protocol import Captured, Report
 
 LIMITS = Limits(
     timeout_seconds=10,

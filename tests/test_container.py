@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import container as container_module
-from sandbox.container import Container, NotStarted
+from sandbox.box import container as container_module
+from sandbox.box.container import Container, NotStarted
+from sandbox.box.protocol import FRAME_ROOM_BYTES, Order, Report
 from sandbox.engine.client import ENVIRONMENT, Client
 from sandbox.engine.complaints import explain
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
 from sandbox.models import Stream
-from sandbox.protocol import FRAME_ROOM_BYTES, Order, Report
 from tests.conftest import eventually
 
 CLIENT = '''#!{python} -I

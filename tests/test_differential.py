@@ -22,12 +22,12 @@ import pytest
 
 from executor import Executor
 from sandbox import languages
-from sandbox.archive import check_archive
+from sandbox.box.protocol import Order
 from sandbox.engine.flags import container_name, options_for, run_words
 from sandbox.engine.instance import NUMBERS
+from sandbox.intake.archive import check_archive
 from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult
-from sandbox.protocol import Order
 from sandbox.settings import load
 from tests.conftest import docker, plain
 from tests.zips import zip_of

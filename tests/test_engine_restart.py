@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from executor import Executor
-from sandbox import container
+from sandbox.box import container
 from sandbox.engine.image import Image
 from sandbox.errors import EngineError
 from sandbox.settings import load

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.archive import check_archive
-from sandbox.entry import choose_entry
 from sandbox.errors import InvalidRequest
+from sandbox.intake.archive import check_archive
+from sandbox.intake.entry import choose_entry
 from sandbox.languages import NODE, PYTHON
 from sandbox.settings import Settings
 from tests import zips

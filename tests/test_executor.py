@@ -9,8 +9,8 @@ import pytest
 
 import executor as executor_module
 from executor import Executor, new_run_id
-from sandbox.archive import check_archive
 from sandbox.errors import Busy, InvalidRequest
+from sandbox.intake.archive import check_archive
 from sandbox.models import RunRequest, RunResult, Status, Stream
 from sandbox.settings import Settings
 from tests import zips

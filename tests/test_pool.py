@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from executor import Executor
-from sandbox import pool
+from sandbox.box import pool
+from sandbox.box.pool import Pool
 from sandbox.engine.image import Image
 from sandbox.errors import Busy, EngineUnavailable
 from sandbox.models import RunRequest, RunResult, Status
-from sandbox.pool import Pool
 from sandbox.settings import load
 from tests.conftest import containers, docker, eventually
 

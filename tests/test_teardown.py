@@ -8,8 +8,8 @@ import time
 import pytest
 
 from executor import Executor
+from sandbox.box.teardown import HEAD_START_SECONDS, Teardown
 from sandbox.models import RunRequest
-from sandbox.teardown import HEAD_START_SECONDS, Teardown
 from tests.conftest import eventually
 
 

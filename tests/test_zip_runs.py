@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from executor import Executor
-from sandbox.archive import check_archive
-from sandbox.entry import choose_entry
 from sandbox.errors import InvalidArchive
+from sandbox.intake.archive import check_archive
+from sandbox.intake.entry import choose_entry
 from sandbox.languages import LANGUAGES
 from sandbox.models import Archive, RunRequest, RunResult, Status
 from tests import zips

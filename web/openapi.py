@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.inputs import NOT_BLANK
+from sandbox.intake.inputs import NOT_BLANK
 from sandbox.languages import LANGUAGES, PYTHON
 from sandbox.models import Status
 from sandbox.settings import Settings

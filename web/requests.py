@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, Valida
 from werkzeug.datastructures import FileStorage
 
 from sandbox import languages
-from sandbox.archive import check_archive
-from sandbox.entry import choose_entry
 from sandbox.errors import InvalidRequest
-from sandbox.inputs import check_args, check_code, check_stdin
+from sandbox.intake.archive import check_archive
+from sandbox.intake.entry import choose_entry
+from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.models import RunRequest, Status
 from sandbox.settings import Settings
 from web.errors import BodyTooLarge, UnsupportedMediaType

@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from sandbox.box.protocol import FRAME, FRAME_ROOM_BYTES, STOP, Order, Outcome, OutputHandler, Report
 from sandbox.engine.client import Client, ClientRefused, has_ended
 from sandbox.engine.complaints import explain
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable
-from sandbox.protocol import FRAME, FRAME_ROOM_BYTES, STOP, Order, Outcome, OutputHandler, Report
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import json
 import zipfile
 from collections.abc import Iterator
 
-from sandbox.archive import ZIPFILE_PROBLEMS, shown
 from sandbox.errors import InvalidRequest
+from sandbox.intake.archive import ZIPFILE_PROBLEMS, shown
 from sandbox.languages import NODE, Language
 from sandbox.models import Archive
 

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 
-from sandbox.container import Container
+from sandbox.box.container import Container
 
 HEAD_START_SECONDS = 0.02
 """What an answer gets before the engine is kept busy: removing a container takes CPU from writing it."""

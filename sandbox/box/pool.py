@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sandbox.container import Container
+from sandbox.box.container import Container
 from sandbox.errors import SandboxError
 
 log = logging.getLogger(__name__)

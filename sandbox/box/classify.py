@@ -6,8 +6,8 @@ import os
 import signal
 from dataclasses import dataclass
 
+from sandbox.box.protocol import Captured, Report
 from sandbox.models import Limits, RunResult, Status
-from sandbox.protocol import Captured, Report
 
 STOPPED_EXIT_CODE = -1
 """Of a program that we ended, so that no exit code of its own exists."""
