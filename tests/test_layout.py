@@ -1,0 +1,166 @@
+"""Who may import whom: each module its own folder or one of a lower rank, and a few libraries only where they belong.
+
+Read from the sources with `ast`, imports inside functions and under TYPE_CHECKING included.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# The longest name that a module begins with counts. Docs: docs/architecture.md, "Modules".
+RANKS = {
+    "sandbox.models": 0,
+    "sandbox.errors": 0,
+    "sandbox.languages": 1,
+    "sandbox.settings": 2,
+    "sandbox.admission": 3,
+    "sandbox.readiness": 3,
+    "sandbox.intake": 3,
+    "sandbox.engine": 3,
+    "sandbox.history": 3,
+    "sandbox.box": 4,
+    "executor": 5,
+    "web": 7,
+    "app": 9,
+    "tests": 10,
+    "bench": 10,
+    "scripts": 10,
+}
+GUEST = "sandbox.guest"
+ONLY_IN = {
+    "flask": ("web", "app"),
+    "werkzeug": ("web", "app"),
+    "waitress": ("web", "app"),
+    "sqlalchemy": ("sandbox.history",),
+}
+"""Library -> what modules that import it begin with."""
+
+STARTS_PROCESSES = "sandbox.engine.client"
+"""The only module in `sandbox` that may import `subprocess`."""
+
+PACKAGES = ("sandbox", "web", "bench", "scripts")
+TOP = ("app.py", "executor.py")
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """Name -> file of every module that is ours."""
+    files = [root / name for name in TOP]
+    for package in PACKAGES:
+        files += sorted((root / package).rglob("*.py"))
+    return {name_of(path.relative_to(root)): path for path in files if "__pycache__" not in path.parts}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """Names of the modules that a file imports, ours as exactly as they can be known."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{path}: relative imports would hide from this test"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in known else node.module
+
+
+def begins(module: str, prefix: str) -> bool:
+    return module == prefix or module.startswith(f"{prefix}.")
+
+
+def folder(module: str) -> str:
+    return module.rpartition(".")[0]
+
+
+def rank(module: str) -> int | None:
+    fitting = [prefix for prefix in RANKS if begins(module, prefix)]
+    return RANKS[max(fitting, key=len)] if fitting else None
+
+
+def violations(root: Path) -> list[str]:
+    """A line for each import that the rules forbid."""
+    known = modules(root)
+    found = []
+    for module, path in known.items():
+        for imported in set(imports(path, known)):
+            if problem := wrong_with(module, imported, known, root):
+                found.append(f"{module} imports {imported}: {problem}")
+    return sorted(found)
+
+
+def wrong_with(module: str, imported: str, known: dict[str, Path], root: Path) -> str:
+    library = imported.partition(".")[0]
+    if begins(module, GUEST):
+        beside = (root / "sandbox" / "guest" / f"{library}.py").exists()
+        return "" if beside or library in sys.stdlib_module_names or library == "__future__" else "not inside"
+    if begins(imported, GUEST):
+        return "what runs inside is imported by nobody"
+    if library in ONLY_IN and not any(begins(module, prefix) for prefix in ONLY_IN[library]):
+        return f"{library} belongs to {' and '.join(ONLY_IN[library])}"
+    if library == "subprocess" and begins(module, "sandbox") and module != STARTS_PROCESSES:
+        return f"only {STARTS_PROCESSES} starts processes"
+    if imported not in known and library not in {*PACKAGES, "app", "executor", "tests"}:
+        return ""
+    own, other = rank(module), rank(imported)
+    if own is None or (other is None and imported != "sandbox"):
+        return "it has no rank"
+    if folder(module) == folder(imported) != "" or imported == folder(module) or other is None or other < own:
+        return ""
+    return f"rank {other} is not below {own}"
+
+
+def test_every_import_keeps_to_the_ranks() -> None:
+    assert violations(ROOT) == []
+
+
+def test_nobody_imports_the_tests() -> None:
+    assert not [name for name, path in modules(ROOT).items() if "tests" in {i.split(".")[0] for i in imports(path, {})}]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The sources, to be changed."""
+    for name in (*PACKAGES, *TOP):
+        source, target = ROOT / name, tmp_path / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "complaint"),
+    [
+        ("sandbox/models.py", "import flask", "flask belongs to"),
+        ("sandbox/box/pool.py", "def late():\n    import flask", "flask belongs to"),
+        ("sandbox/models.py", "from sandbox.settings import Settings", "rank 2 is not below 0"),
+        ("sandbox/engine/flags.py", "from sandbox.box.protocol import Order", "rank 4 is not below 3"),
+        ("sandbox/intake/entry.py", "from sandbox.engine.client import Client", "rank 3 is not below 3"),
+        ("sandbox/box/container.py", "import subprocess", "only sandbox.engine.client starts processes"),
+        ("executor.py", "from web import errors", "rank 7 is not below 5"),
+        ("sandbox/box/container.py", "from sandbox.guest import frames", "imported by nobody"),
+        ("sandbox/guest/run.py", "import pydantic", "not inside"),
+        ("sandbox/admission.py", "import sqlalchemy", "sqlalchemy belongs to"),
+    ],
+)
+def test_a_mutation_that_breaks_a_rule_is_found(copy: Path, file: str, line: str, complaint: str) -> None:
+    with (copy / file).open("a", encoding="utf-8") as source:
+        source.write(f"\n{line}\n")
+    (found,) = violations(copy)
+    assert complaint in found
+
+
+def test_the_files_of_a_folder_that_is_not_ranked_are_found(copy: Path) -> None:
+    (copy / "sandbox" / "new.py").write_text("from sandbox import models\n")
+    assert violations(copy) == ["sandbox.new imports sandbox.models: it has no rank"]
