@@ -17,10 +17,11 @@ from executor import Executor, new_run_id
 from sandbox import languages
 from sandbox.engine import image
 from sandbox.errors import EngineError, NotFound
-from sandbox.history import History
 from sandbox.models import RunRequest
-from sandbox.recorder import Recorder
 from sandbox.settings import Settings, SettingsError, load
+from sandbox.store.database import url_of
+from sandbox.store.history import History
+from sandbox.store.recorder import Recorder
 from web import assets, errors, guards, limits, logs, openapi, requests, server, streaming
 from web.errors import json_response
 
@@ -55,16 +56,11 @@ def create_app(
 def open_history(settings: Settings) -> History:
     """The history that the settings ask for; it connects at first use."""
     return History(
-        history_url(settings),
+        url_of(settings),
         settings.history_limit,
         max_bytes=settings.history_bytes,
         output_bytes=settings.output_bytes,
     )
-
-
-def history_url(settings: Settings) -> str:
-    """The SQLAlchemy URL of the history."""
-    return settings.database_url or f"sqlite:///{settings.data_dir.resolve() / 'history.db'}"
 
 
 def _compress(app: Flask) -> None:
@@ -190,6 +186,7 @@ def main() -> int:
     """Serve until told to stop. The exit status: 0 after a signal, 1 when it cannot start, 2 for bad settings."""
     try:
         settings = load()
+        history = open_history(settings)
     except SettingsError as problem:
         print(problem, file=sys.stderr)
         return 2
@@ -197,7 +194,7 @@ def main() -> int:
     try:
         sockets = server.listen(settings)
         prepare_image(settings)
-        app = create_app(settings)
+        app = create_app(settings, history=history)
     except OSError as problem:
         print(server.explain(problem, settings), file=sys.stderr)
         return 1

@@ -7,12 +7,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app import create_app, history_url
+from app import create_app
 from sandbox.box.classify import to_result
 from sandbox.box.protocol import Captured, Report
-from sandbox.history import History
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import Settings, load
+from sandbox.store.database import url_of
+from sandbox.store.history import History
 from web import logs, server
 
 
@@ -41,6 +42,6 @@ class InstantExecutor:
 if __name__ == "__main__":
     settings = load()
     logs.configure(settings)
-    history = History(history_url(settings), settings.history_limit)
+    history = History(url_of(settings), settings.history_limit)
     app = create_app(settings, InstantExecutor(settings, history), history)  # type: ignore[arg-type]
     server.serve(app, settings, server.listen(settings))

@@ -155,24 +155,6 @@ class Settings(BaseSettings):
             raise ValueError("there is no such file")
         return profile
 
-    @field_validator("database_url")
-    @classmethod
-    def _check_database_url(cls, url: str) -> str:
-        """Complain without the URL: it may hold a password."""
-        if not url:
-            return url
-        from sqlalchemy import exc, make_url  # takes long, and is needed by few
-
-        try:
-            make_url(url).get_dialect().import_dbapi()
-        except exc.NoSuchModuleError as problem:
-            raise ValueError("SQLAlchemy knows no such database or driver") from problem
-        except (exc.ArgumentError, ValueError) as problem:
-            raise ValueError("this is no SQLAlchemy URL, such as postgresql+psycopg://user@host/name") from problem
-        except ImportError as problem:
-            raise ValueError("the Python driver for this database is not installed") from problem
-        return url
-
     @property
     def limits(self) -> Limits:
         """What one run may use."""

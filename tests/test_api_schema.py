@@ -17,11 +17,12 @@ from hypothesis import settings as hypothesis_settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from app import create_app, history_url
-from sandbox.history import History
+from app import create_app
 from sandbox.intake.inputs import NOT_BLANK
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import load
+from sandbox.store.database import url_of
+from sandbox.store.history import History
 from tests.fakes import FakeExecutor
 from web.openapi import describe
 
@@ -42,7 +43,7 @@ class RecordingExecutor(FakeExecutor):
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = load(data_dir=tmp_path_factory.mktemp("schema"))
-    history = History(history_url(settings), 50)
+    history = History(url_of(settings), 50)
     yield create_app(settings, RecordingExecutor(history), history)  # type: ignore[arg-type]
     history.close()
 

@@ -142,7 +142,7 @@ def test_every_error_class_has_a_status() -> None:
 
 def test_every_error_code_is_in_the_documentation() -> None:
     documented = (ROOT / "docs" / "api.md").read_text()
-    sources = "".join(path.read_text() for part in ("web", "sandbox") for path in (ROOT / part).glob("*.py"))
+    sources = "".join(path.read_text() for part in ("web", "sandbox") for path in (ROOT / part).rglob("*.py"))
     codes = set(re.findall(r'\bcode="([a-z_0-9]+)"', sources))
     assert "code_too_long" in codes
     assert {code for code in codes if f"`{code}`" not in documented} == set()

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox import history as history_module
 from sandbox.errors import HistoryError, NotFound
-from sandbox.history import History
-from sandbox.history_rows import HEAD_CHARACTERS, SHORT_CHARACTERS, to_row
-from sandbox.history_tables import RUNS
 from sandbox.models import Archive, RunRequest, RunResult, Status
+from sandbox.store import history as history_module
+from sandbox.store.history import History
+from sandbox.store.rows import HEAD_CHARACTERS, SHORT_CHARACTERS, to_row
+from sandbox.store.tables import RUNS
 
 
 def result(run_id: str, **fields: object) -> RunResult:

@@ -1,4 +1,4 @@
-"""Who may import whom: each module its own folder or one of a lower rank, and a few libraries only where they belong.
+"""Who may import whom: each module its own part or one of a lower rank, and a few libraries only where they belong.
 
 Read from the sources with `ast`, imports inside functions and under TYPE_CHECKING included.
 """
@@ -25,7 +25,7 @@ RANKS = {
     "sandbox.readiness": 3,
     "sandbox.intake": 3,
     "sandbox.engine": 3,
-    "sandbox.history": 3,
+    "sandbox.store": 3,
     "sandbox.box": 4,
     "executor": 5,
     "web": 7,
@@ -39,7 +39,7 @@ ONLY_IN = {
     "flask": ("web", "app"),
     "werkzeug": ("web", "app"),
     "waitress": ("web", "app"),
-    "sqlalchemy": ("sandbox.history",),
+    "sqlalchemy": ("sandbox.store",),
 }
 """Library -> what modules that import it begin with."""
 
@@ -78,13 +78,9 @@ def begins(module: str, prefix: str) -> bool:
     return module == prefix or module.startswith(f"{prefix}.")
 
 
-def folder(module: str) -> str:
-    return module.rpartition(".")[0]
-
-
-def rank(module: str) -> int | None:
-    fitting = [prefix for prefix in RANKS if begins(module, prefix)]
-    return RANKS[max(fitting, key=len)] if fitting else None
+def part(module: str) -> str:
+    """The row of the table that a module belongs to, if any."""
+    return max((prefix for prefix in RANKS if begins(module, prefix)), key=len, default="")
 
 
 def violations(root: Path) -> list[str]:
@@ -111,12 +107,12 @@ def wrong_with(module: str, imported: str, known: dict[str, Path], root: Path) -
         return f"only {STARTS_PROCESSES} starts processes"
     if imported not in known and library not in {*PACKAGES, "app", "executor", "tests"}:
         return ""
-    own, other = rank(module), rank(imported)
-    if own is None or (other is None and imported != "sandbox"):
+    own, other = part(module), part(imported)
+    if not own or not other:
         return "it has no rank"
-    if folder(module) == folder(imported) != "" or imported == folder(module) or other is None or other < own:
+    if own == other or RANKS[other] < RANKS[own]:
         return ""
-    return f"rank {other} is not below {own}"
+    return f"rank {RANKS[other]} is not below {RANKS[own]}"
 
 
 def test_every_import_keeps_to_the_ranks() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from sandbox import recorder
 from sandbox.errors import HistoryError
 from sandbox.models import RunRequest, RunResult, Status
-from sandbox.recorder import Recorder
+from sandbox.store import recorder
+from sandbox.store.recorder import Recorder
 from tests.conftest import serve
 from tests.fakes import FakeHistory
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from sandbox.errors import HistoryError
-from sandbox.history_rows import LONG_FIELDS, parted
+from sandbox.store.rows import LONG_FIELDS, parted
 
 BUSY_SECONDS = 2
 """How long a write waits for another process that writes to the same SQLite file."""

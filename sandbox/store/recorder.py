@@ -7,8 +7,8 @@ import threading
 import time
 
 from sandbox.errors import HistoryError
-from sandbox.history import History
 from sandbox.models import RunRequest, RunResult
+from sandbox.store.history import History
 
 log = logging.getLogger(__name__)
 
