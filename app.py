@@ -6,6 +6,7 @@ What the routes use is in `web/`; what runs programs is `executor.py`. Nothing h
 from __future__ import annotations
 
 import functools
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +23,9 @@ from sandbox.settings import Settings, SettingsError, load
 from sandbox.store.database import url_of
 from sandbox.store.history import History
 from sandbox.store.recorder import Recorder
-from web import assets, errors, guards, limits, logs, openapi, requests, server, streaming
+from web import assets, errors, guards, limits, logs, openapi, requests, streaming
 from web.errors import json_response
+from web.serving import server
 
 
 def create_app(
@@ -198,8 +200,18 @@ def main() -> int:
     except OSError as problem:
         print(server.explain(problem, settings), file=sys.stderr)
         return 1
-    server.serve(app, settings, sockets)
+    serve(app, settings, sockets)
     return 0
+
+
+def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve `app` until a signal; its executor and its history are closed then."""
+    server.serve(make_server(app, settings, sockets), app.extensions["executor"])
+    app.extensions["history"].close()
+
+
+def make_server(app: Flask, settings: Settings, sockets: list[socket.socket]) -> server.Server:
+    return server.Server(app, settings, sockets, functools.partial(limits.body_limit, settings=settings))
 
 
 def prepare_image(settings: Settings) -> None:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app import create_app
+from app import create_app, serve
 from sandbox.box.classify import to_result
 from sandbox.box.protocol import Captured, Report
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import Settings, load
 from sandbox.store.database import url_of
 from sandbox.store.history import History
-from web import logs, server
+from web import logs
+from web.serving.server import listen
 
 
 class InstantExecutor:
@@ -44,4 +45,4 @@ if __name__ == "__main__":
     logs.configure(settings)
     history = History(url_of(settings), settings.history_limit)
     app = create_app(settings, InstantExecutor(settings, history), history)  # type: ignore[arg-type]
-    server.serve(app, settings, server.listen(settings))
+    serve(app, settings, listen(settings))

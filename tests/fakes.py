@@ -11,11 +11,11 @@ from typing import Any
 
 from flask import Flask
 
-from app import create_app
+from app import create_app, make_server
 from sandbox.errors import SandboxError
 from sandbox.models import RunRequest, RunResult, Status, Stream
 from sandbox.settings import Settings
-from web.server import Server, listen
+from web.serving.server import listen
 
 Script = Callable[["Call"], None]
 
@@ -176,7 +176,7 @@ def serving(settings: Settings, executor: FakeExecutor | None = None) -> Iterato
     """The application behind the real server, in a thread of this process; its address, without a slash."""
     executor = executor or FakeExecutor()
     sockets = listen(settings)
-    server = Server(web_app(settings, executor), settings, sockets)
+    server = make_server(web_app(settings, executor), settings, sockets)
     thread = threading.Thread(target=server.run, args=(executor,))
     thread.start()
     try:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import sys
 import time
 
+from app import serve
 from sandbox.models import Stream
 from sandbox.settings import load
 from tests.fakes import Call, FakeExecutor, web_app
-from web import logs, server
+from web import logs
+from web.serving.server import listen
 
 
 def sleep(call: Call) -> None:
@@ -24,5 +26,5 @@ def sleep(call: Call) -> None:
 if __name__ == "__main__":
     settings = load()
     logs.configure(settings)
-    server.serve(web_app(settings, FakeExecutor(sleep)), settings, server.listen(settings))
+    serve(web_app(settings, FakeExecutor(sleep)), settings, listen(settings))
     sys.exit(0)

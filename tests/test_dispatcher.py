@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import eventually
-from web.dispatcher import Dispatcher
+from web.serving.dispatcher import Dispatcher
 
 
 class Task:

@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 
 from tests.conftest import Server, eventually, serve
 from tests.wire import connect, has_ended, head
-from web.server import SPARE_CONNECTIONS, SPARE_THREADS
+from web.serving.server import SPARE_CONNECTIONS, SPARE_THREADS
 
 RUNS, QUEUE = 2, 2
 CONNECTIONS = RUNS + QUEUE + SPARE_CONNECTIONS

@@ -29,6 +29,8 @@ RANKS = {
     "sandbox.box": 4,
     "executor": 5,
     "web": 7,
+    "web.routes": 8,
+    "web.serving": 8,
     "app": 9,
     "tests": 10,
     "bench": 10,
@@ -38,10 +40,13 @@ GUEST = "sandbox.guest"
 ONLY_IN = {
     "flask": ("web", "app"),
     "werkzeug": ("web", "app"),
-    "waitress": ("web", "app"),
+    "waitress": ("web.serving",),
     "sqlalchemy": ("sandbox.store",),
 }
 """Library -> what modules that import it begin with."""
+
+WITHOUT_FLASK = "web.serving"
+"""A server takes any application."""
 
 STARTS_PROCESSES = "sandbox.engine.client"
 """The only module in `sandbox` that may import `subprocess`."""
@@ -103,6 +108,8 @@ def wrong_with(module: str, imported: str, known: dict[str, Path], root: Path) -
         return "what runs inside is imported by nobody"
     if library in ONLY_IN and not any(begins(module, prefix) for prefix in ONLY_IN[library]):
         return f"{library} belongs to {' and '.join(ONLY_IN[library])}"
+    if library == "flask" and begins(module, WITHOUT_FLASK):
+        return f"{WITHOUT_FLASK} takes any application"
     if library == "subprocess" and begins(module, "sandbox") and module != STARTS_PROCESSES:
         return f"only {STARTS_PROCESSES} starts processes"
     if imported not in known and library not in {*PACKAGES, "app", "executor", "tests"}:
@@ -145,6 +152,9 @@ def copy(tmp_path: Path) -> Path:
         ("sandbox/intake/entry.py", "from sandbox.engine.client import Client", "rank 3 is not below 3"),
         ("sandbox/box/container.py", "import subprocess", "only sandbox.engine.client starts processes"),
         ("executor.py", "from web import errors", "rank 7 is not below 5"),
+        ("web/logs.py", "from web.serving import server", "rank 8 is not below 7"),
+        ("web/logs.py", "import waitress", "waitress belongs to web.serving"),
+        ("web/serving/server.py", "from flask import Flask", "takes any application"),
         ("sandbox/box/container.py", "from sandbox.guest import frames", "imported by nobody"),
         ("sandbox/guest/run.py", "import pydantic", "not inside"),
         ("sandbox/admission.py", "import sqlalchemy", "sqlalchemy belongs to"),

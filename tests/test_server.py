@@ -23,10 +23,10 @@ from sandbox.settings import Settings, load
 from tests.conftest import eventually, free_port
 from tests.fakes import FakeExecutor, serving
 from tests.wire import connect, head, read_answer
-from web import channel
-from web import server as web_server
 from web.guards import SECURITY_HEADERS
 from web.limits import body_limit
+from web.serving import channel
+from web.serving import server as web_server
 
 ROOT = Path(__file__).resolve().parent.parent
 

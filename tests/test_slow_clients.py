@@ -17,7 +17,7 @@ from sandbox.settings import Settings, load
 from tests.conftest import eventually
 from tests.fakes import FakeExecutor, serving
 from tests.wire import connect, has_ended, head, read_answer
-from web import channel, connections, parser
+from web.serving import channel, connections, parser
 
 MIB = 1 << 20
 SMALL_RUN = head("/run", "Content-Length: 12") + b'{"code":"1"}'

@@ -8,12 +8,7 @@
     streaming.py    a run as server-sent events
     openapi.py      the description of the API that is served at /openapi.json
     logs.py         how log lines look
-    parser.py       one request as it arrives: bounds before reading, and by when it must be complete
-    bodies.py       the room that bodies share
-    channel.py      one connection: JSON for waitress's own errors, clients that dawdle
-    connections.py  all of them, and which one goes for a new one
-    dispatcher.py   the threads that serve requests
-    server.py       listening, serving, draining on SIGTERM
+    serving/        the listening server
 
-Import rule: modules here know `executor` and `sandbox`, never the other way round.
+Who may import whom is a table in tests/test_layout.py.
 """

@@ -24,8 +24,6 @@ def configure(settings: Settings) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    # It warns whenever a request waits for a thread, which the queue of the executor is there to decide.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 def access(method: str, path: str, status: int, duration_ms: float) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
+from wsgiref.types import WSGIApplication
 
-from flask import Flask
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from web.channel import Channel
-from web.dispatcher import Dispatcher
+from web.serving.channel import Channel
+from web.serving.dispatcher import Dispatcher
 
 UNREAD_BYTES = 128 << 20
 """Of all answers together, what may wait for its readers: an answer waits in memory, and above 1 MiB in a file."""
@@ -78,7 +78,7 @@ class Listener(TcpWSGIServer):
 
     def __init__(
         self,
-        app: Flask,
+        app: WSGIApplication,
         bound: socket.socket,
         dispatcher: Dispatcher,
         adjustments: Adjustments,

@@ -1,4 +1,4 @@
-"""The listening server: waitress with bounded connections (`web/connections.py`), and an ending that keeps promises.
+"""The listening server: waitress with bounded connections (`connections.py`), and an ending that keeps promises.
 
 On SIGTERM no new connections are taken, and running requests end while the I/O loop still writes their answers.
 (waitress's own shutdown stops the loop first, waits 5 seconds, and leaves what a full socket buffer did not take.)
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import functools
 import gc
 import ipaddress
 import logging
@@ -17,18 +18,18 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
+from wsgiref.types import WSGIApplication
 
-from flask import Flask
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
 from sandbox.settings import Settings
-from web.bodies import Bodies
-from web.connections import Connections, Listener
-from web.dispatcher import Dispatcher
-from web.limits import BODY_LIMITS, body_limit
+from web.serving.bodies import Bodies
+from web.serving.connections import Connections, Listener
+from web.serving.dispatcher import Dispatcher
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,11 @@ FLUSH_SECONDS = 5
 MAX_HEADER_BYTES = 32 << 10
 NO_WATERMARK_BYTES = 1 << 60
 """waitress makes a thread wait while more than this is unsent, so readers that never read would take all threads.
-What an answer can hold is bounded, and so is what all of them hold (`web/connections.py`)."""
+What an answer can hold is bounded, and so is what all of them hold (`connections.py`)."""
+
+
+BodyLimit = Callable[[str], int]
+"""From the path of a request to the most bytes that its body may have."""
 
 
 class Closable(Protocol):
@@ -110,8 +115,11 @@ def url(settings: Settings, sockets: list[socket.socket]) -> str:
 class Server:
     """Serves `app` on `sockets` until a signal, or `stop`."""
 
-    def __init__(self, app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, app: WSGIApplication, settings: Settings, sockets: list[socket.socket], body_limit: BodyLimit
+    ) -> None:
         self.settings = settings
+        self.url = url(settings, sockets)
         self._map: dict[int, Any] = {}
         self._stopping = threading.Event()
         self._next_check = 0.0
@@ -119,7 +127,7 @@ class Server:
         self._dispatcher = Dispatcher(runs + SPARE_THREADS)
         connections = runs + SPARE_CONNECTIONS
         self._connections = Connections(connections, settings.max_address_connections or connections * 3 // 4)
-        adjustments = _adjustments(settings)
+        adjustments = _adjustments(settings, body_limit)
         self._listeners = [
             Listener(app, bound, self._dispatcher, adjustments, self._connections, self._map) for bound in sockets
         ]
@@ -169,8 +177,8 @@ class Server:
                 channel.handle_close()
 
 
-def _adjustments(settings: Settings) -> Adjustments:
-    """waitress's settings, with a variant for each path that takes a large body; they hold for all others."""
+def _adjustments(settings: Settings, body_limit: BodyLimit) -> Adjustments:
+    """waitress's settings, and in `of_path` the same with the limit for the body of a request to a path."""
     adjustments = Adjustments(
         connection_limit=sys.maxsize,  # `Connections` decides
         channel_timeout=IDLE_SECONDS,
@@ -178,7 +186,6 @@ def _adjustments(settings: Settings) -> Adjustments:
         # Keeps the connection readable during a request, which is how a vanished client is noticed.
         channel_request_lookahead=1,
         max_request_header_size=MAX_HEADER_BYTES,
-        max_request_body_size=_body_bound("", settings),
         outbuf_high_watermark=NO_WATERMARK_BYTES,
         asyncore_use_poll=True,  # select() ends at descriptor 1024
         log_socket_errors=False,
@@ -186,23 +193,22 @@ def _adjustments(settings: Settings) -> Adjustments:
         ident="",
     )
     adjustments.bodies = Bodies(settings.max_bodies_bytes)
-    adjustments.of_route = {}
-    for path in BODY_LIMITS:
-        adjustments.of_route[path] = copy.copy(adjustments)
-        adjustments.of_route[path].max_request_body_size = _body_bound(path, settings)
+
+    @functools.cache
+    def with_limit(limit_bytes: int) -> Adjustments:
+        changed = copy.copy(adjustments)
+        changed.max_request_body_size = limit_bytes + 1  # waitress refuses at its limit, not above it
+        return changed
+
+    adjustments.of_path = lambda path: with_limit(body_limit(path))
     return adjustments
 
 
-def _body_bound(path: str, settings: Settings) -> int:
-    return body_limit(path, settings) + 1  # waitress refuses at its limit, not above it
-
-
-def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
-    """Serve `app` until SIGTERM or SIGINT, then drain. A second signal ends the process at once.
+def serve(server: Server, executor: Closable) -> None:
+    """Serve until SIGTERM or SIGINT, then drain, and close `executor`. A second signal ends the process at once.
 
     Nothing is left behind then either: a container ends when the process that started it does.
     """
-    server = Server(app, settings, sockets)
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if server.is_stopping:
@@ -211,15 +217,16 @@ def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
-    if not _is_loopback(settings.host):
-        log.warning("listening on %s: whoever can reach it can run programs here", settings.host)
+    # It warns whenever a request waits for a thread, which the queue of the executor is there to decide.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    if not _is_loopback(server.settings.host):
+        log.warning("listening on %s: whoever can reach it can run programs here", server.settings.host)
     # What start-up made stays for good. A full collection need not look at it, and takes microseconds.
     gc.collect()
     gc.freeze()
-    sys.stdout.write(f"Safe Code Executor is ready: {url(settings, sockets)}\n")
+    sys.stdout.write(f"Safe Code Executor is ready: {server.url}\n")
     sys.stdout.flush()
-    server.run(app.extensions["executor"])
-    app.extensions["history"].close()
+    server.run(executor)
 
 
 def _is_loopback(host: str) -> bool:

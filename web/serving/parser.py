@@ -1,8 +1,8 @@
 """One request as it arrives: how large it may be, by when it must be complete, and what is refused at its head.
 
-What is different from waitress 3.0.2, each because of something its source does otherwise:
+What is different from waitress, each because of something its source does otherwise:
 - a body is bounded by the limit of its own route, and refused on its announced length, before it is read;
-- head and body have to arrive in time, and large bodies share a budget (`web/bodies.py`);
+- head and body have to arrive in time, and large bodies share a budget (`bodies.py`);
 - a request whose end two headers tell differently is refused (RFC 9112, section 6.1).
 """
 
@@ -59,7 +59,7 @@ class Parser(HTTPRequestParser):
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        self.adj = self.adj.of_route.get(self.path, self.adj)
+        self.adj = self.adj.of_path(self.path)
         names = {line.partition(b":")[0].lower() for line in header_plus.split(b"\r\n")[1:]}
         if b"transfer-encoding" in names and (b"content-length" in names or self.version != "1.1"):
             raise ParsingError("the length of the body is ambiguous")

@@ -1,6 +1,6 @@
 """One connection of waitress: how errors found while a request is read are answered, and when it ends.
 
-What is different from waitress 3.0.2, each because of something its source does otherwise:
+What is different from waitress, each because of something its source does otherwise:
 - errors found before the application sees the request (400, 408, 413, 431, 501, 503) have our JSON and headers, and
   the connection lingers until the client has read them (closing with unread data would reset it and lose the answer);
 - a client that does not read its answer, or takes too long to send a request, can be told from a busy one;
@@ -22,7 +22,7 @@ from waitress.task import ErrorTask
 
 from web import errors, logs
 from web.guards import SECURITY_HEADERS
-from web.parser import Parser, TooSlow
+from web.serving.parser import Parser, TooSlow
 
 STALL_SECONDS = 30
 """How long a client may leave an answer unread."""
