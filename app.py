@@ -1,30 +1,29 @@
-"""The web application: the routes, each from request to answer on one screen, and `python app.py`.
+"""The web application, put together, and `python app.py`.
 
-What the routes use is in `web/`; what runs programs is `executor.py`. Nothing happens on import.
+The routes are in `web/routes/`, the server in `web/serving/`, what runs programs in `executor.py`. Nothing happens on
+import.
 """
 
 from __future__ import annotations
 
-import functools
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from flask import Flask, Response, render_template, request
+from flask import Flask
 from flask_compress import Compress
 
-from executor import Executor, new_run_id
-from sandbox import languages
+from executor import Executor
 from sandbox.engine import image
-from sandbox.errors import EngineError, NotFound
-from sandbox.models import RunRequest
+from sandbox.errors import EngineError
 from sandbox.settings import Settings, SettingsError, load
 from sandbox.store.database import url_of
 from sandbox.store.history import History
 from sandbox.store.recorder import Recorder
-from web import assets, errors, guards, limits, logs, openapi, requests, streaming
-from web.errors import json_response
+from web import assets, errors, guards, logs
+from web.route import Routes
+from web.routes import history as history_routes
+from web.routes import run, service
 from web.serving import server
 
 
@@ -48,10 +47,10 @@ def create_app(
     errors.install(app)
     assets.install(app, Path(app.root_path, "static"))
     _compress(app)
-    _bound_bodies(app, settings)
-    _add_run_routes(app, settings, executor)
-    _add_history_routes(app, history)
-    _add_description_routes(app, settings, executor)
+    routes = Routes(app, settings)
+    run.install(routes, executor)
+    history_routes.install(routes, history)
+    service.install(routes, settings, executor)
     return app
 
 
@@ -72,113 +71,6 @@ def _compress(app: Flask) -> None:
     """
     app.config["COMPRESS_STREAMS"] = False
     Compress(app)
-
-
-def _bound_bodies(app: Flask, settings: Settings) -> None:
-    def bound() -> None:
-        request.max_content_length = limits.body_limit(request.path, settings)
-
-    app.before_request(bound)
-
-
-def _add_run_routes(app: Flask, settings: Settings, executor: Executor) -> None:
-    @app.post("/run")
-    def run() -> Response:
-        run_request = requests.read_run(request, settings)
-        return answer_run(run_request)
-
-    @app.post("/run-zip")
-    def run_zip() -> Response:
-        run_request = requests.read_zip(request, settings)
-        return answer_run(run_request)
-
-    def answer_run(run_request: RunRequest) -> Response:
-        run_id = new_run_id()
-        if streaming.is_wanted(request):
-            response = streaming.answer(executor, run_request, run_id, client_gone())
-        else:
-            response = json_response(executor.run(run_request, run_id=run_id, gone=client_gone()).to_json())
-        response.headers["X-Run-Id"] = run_id
-        return response
-
-    @app.post("/run-batch")
-    def run_batch() -> Response:
-        run_requests = requests.read_batch(request, settings)
-        results = executor.run_many(run_requests, gone=client_gone())
-        return json_response({"results": [result.to_json() for result in results]})
-
-    @app.delete("/runs/<run_id>")
-    def cancel_run(run_id: str) -> Response:
-        if not executor.cancel(run_id):
-            raise NotFound("No run of that id is waiting or running.")
-        return json_response({"cancelled": True})
-
-
-def client_gone() -> Callable[[], bool]:
-    """A function that says whether the caller of the current request has disconnected; waitress knows."""
-    gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
-    return gone
-
-
-def _add_history_routes(app: Flask, history: History) -> None:
-    @app.get("/history")
-    def list_history() -> Response:
-        query = requests.read_history_query(request.args)
-        runs, following = history.page(
-            limit=query.limit,
-            before=query.before,
-            text=query.q,
-            language=languages.resolve(query.language).name if query.language else "",
-            status=query.status.value if query.status else "",
-            gone=client_gone(),
-        )
-        return json_response({"history": runs, "next": following})
-
-    @app.get("/history/<run_id>")
-    def show_run(run_id: str) -> Response:
-        row = history.get(run_id)
-        if row is None:
-            raise NotFound("No run of that id is in the history.")
-        return json_response(row)
-
-    @app.delete("/history/<run_id>")
-    def delete_run(run_id: str) -> Response:
-        if not history.delete(run_id):
-            raise NotFound("No run of that id is in the history.")
-        return json_response({"deleted": 1})
-
-    @app.delete("/history")
-    def clear_history() -> Response:
-        return json_response({"deleted": history.clear()})
-
-
-def _add_description_routes(app: Flask, settings: Settings, executor: Executor) -> None:
-    description = functools.cache(lambda: openapi.describe(settings))
-    config = openapi.page_config(settings)
-
-    @app.get("/")
-    def index() -> Response:
-        page = Response(render_template("index.html", config=config), mimetype="text/html")
-        # To be asked for again each time; with no-store, the browser's Back button could not restore it.
-        page.headers["Cache-Control"] = "no-cache"
-        return page
-
-    @app.get("/config")
-    def show_config() -> Response:
-        return json_response(config)
-
-    @app.get("/openapi.json")
-    def show_openapi() -> Response:
-        return json_response(description())
-
-    @app.get("/healthz")
-    def show_health() -> Response:
-        return json_response({"status": "ok"})
-
-    @app.get("/readyz")
-    def show_readiness() -> Response:
-        executor.check_ready()
-        return json_response({"status": "ready"})
 
 
 # --- python app.py ----------------------------------------------------------------------------------------
@@ -211,7 +103,7 @@ def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
 
 
 def make_server(app: Flask, settings: Settings, sockets: list[socket.socket]) -> server.Server:
-    return server.Server(app, settings, sockets, functools.partial(limits.body_limit, settings=settings))
+    return server.Server(app, settings, sockets, app.extensions["routes"].body_limit)
 
 
 def prepare_image(settings: Settings) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+
+RunId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 
 
 class Status(str, Enum):
@@ -77,7 +81,7 @@ class RunResult:
     nobody was left to report them.
     """
 
-    id: str
+    id: RunId
     language: str
     status: Status
     output: str
@@ -91,17 +95,5 @@ class RunResult:
     queued_ms: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "language": self.language,
-            "status": self.status.value,
-            "output": self.output,
-            "error": self.error,
-            "exit_code": self.exit_code,
-            "signal": self.signal,
-            "truncated": self.truncated,
-            "duration_ms": self.duration_ms,
-            "cpu_ms": self.cpu_ms,
-            "memory_kb": self.memory_kb,
-            "queued_ms": self.queued_ms,
-        }
+        """The fields, as JSON has them."""
+        return {**vars(self), "status": self.status.value}

@@ -171,6 +171,12 @@ def web_app(settings: Settings, executor: FakeExecutor | None = None, history: F
     return create_app(settings, executor or FakeExecutor(), history or FakeHistory())  # type: ignore[arg-type]
 
 
+def body_limit(path: str, settings: Settings) -> int:
+    """The most bytes that the body of a request to `path` may have."""
+    limit: int = web_app(settings).extensions["routes"].body_limit(path)
+    return limit
+
+
 @contextmanager
 def serving(settings: Settings, executor: FakeExecutor | None = None) -> Iterator[str]:
     """The application behind the real server, in a thread of this process; its address, without a slash."""

@@ -6,6 +6,7 @@ The executor is a fake; the history is the real one.
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,21 @@ import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from app import create_app
 from sandbox.intake.inputs import NOT_BLANK
-from sandbox.models import RunRequest, RunResult
-from sandbox.settings import load
+from sandbox.models import RunRequest, RunResult, Status
+from sandbox.settings import Settings, load
 from sandbox.store.database import url_of
 from sandbox.store.history import History
-from tests.fakes import FakeExecutor
-from web.openapi import describe
+from tests.fakes import FakeExecutor, web_app
+from web import errors
+from web.route import Body, Routes
+from web.routes.history import HistoryRow
+from web.routes.run import RESULT, RUN_BODY, Task, read_run
 
 
 class RecordingExecutor(FakeExecutor):
@@ -56,12 +61,13 @@ def api(application: Flask) -> Any:
     return loaded
 
 
-OPERATIONS = [
-    (method.upper(), path)
-    for path, item in describe(load())["paths"].items()
-    for method in item
-    if method != "parameters"
-]
+def described(settings: Settings) -> Any:
+    """The description that an application with these settings serves."""
+    return web_app(settings).test_client().get("/openapi.json").get_json()
+
+
+PATHS = described(load())["paths"]
+OPERATIONS = [(method.upper(), path) for path, item in PATHS.items() for method in item]
 
 
 REFUSING = [("POST", "/run"), ("POST", "/run-zip"), ("POST", "/run-batch"), ("GET", "/history")]
@@ -91,19 +97,85 @@ def test_the_api_does_what_its_description_says(api: Any, method: str, path: str
 
 
 def test_every_route_is_described(application: Flask) -> None:
-    paths = describe(load())["paths"]
-    described = {(path.replace("{id}", "<run_id>"), method.upper()) for path in paths for method in paths[path]}
-    served = {
-        (rule.rule, method)
+    listed = {(method, path.replace("{run_id}", "<run_id>")) for method, path in OPERATIONS}
+    assert served_by(application) == listed
+
+
+def served_by(application: Flask) -> set[tuple[str, str]]:
+    return {
+        (method, rule.rule)
         for rule in application.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if rule.endpoint not in ("static", "index")
     }
-    assert served == {(path, method) for path, method in described if method != "PARAMETERS"}
+
+
+def test_a_route_that_declares_nothing_would_be_found() -> None:
+    application = web_app(load())
+    application.get("/new")(lambda: "")
+    declared = {(route.method, route.path) for route in application.extensions["routes"]}
+    assert served_by(application) - declared == {("GET", "/new")}
+
+
+def test_a_route_cannot_be_without_an_answer_or_its_body_without_a_limit() -> None:
+    routes = Routes(Flask(__name__), load())
+    with pytest.raises(TypeError, match="answers"):
+        routes.add("GET", "/new")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="limit"):
+        Body(Task, read_run)  # type: ignore[call-arg]
+
+
+def test_a_route_with_a_body_has_a_path_that_the_server_can_look_up() -> None:
+    with pytest.raises(ValueError, match="/new/<name> takes a body"):
+        Routes(Flask(__name__), load()).add("POST", "/new/<name>", answers=dict, body=RUN_BODY)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_operation_has_a_summary_and_a_schema_for_what_it_takes_and_answers(method: str, path: str) -> None:
+    operation = PATHS[path][method.lower()]
+    assert operation["summary"].endswith(".")
+    assert operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert ("requestBody" in operation) == (method == "POST") == ("413" in operation["responses"])
+
+
+def test_what_the_store_hands_out_is_what_the_description_says_of_a_run(tmp_path: Path) -> None:
+    history = History(url_of(load(data_dir=tmp_path)), 50)
+    result = RunResult("0123456789abcdef", "python", Status.OK, "", "", 0)
+    history.add(RunRequest("python", "1"), result)
+    stored = history.get(result.id)
+    history.close()
+    assert stored is not None
+    assert stored.keys() == {field.name for field in fields(HistoryRow)}
+
+
+texts = st.text(st.characters(codec="utf-8"))
+times = st.floats(0, 1e9).map(lambda number: round(number, 3))
+
+
+@given(
+    st.builds(
+        RunResult,
+        id=texts,
+        language=texts,
+        status=st.sampled_from(Status),
+        output=texts,
+        error=texts,
+        exit_code=st.integers(-(2**31), 2**31),
+        signal=st.none() | texts,
+        truncated=st.booleans(),
+        duration_ms=times,
+        cpu_ms=st.none() | times,
+        memory_kb=st.none() | st.integers(0, 2**60),
+        queued_ms=times,
+    )
+)
+@hypothesis_settings(max_examples=300, deadline=None, database=None)
+def test_a_result_is_the_same_bytes_as_an_answer_and_as_an_event(result: RunResult) -> None:
+    assert RESULT.dump_json(result).decode() == errors.to_json(result.to_json())
 
 
 def test_the_description_names_the_limits_that_hold(tmp_path: Path) -> None:
-    schemas = describe(load(data_dir=tmp_path, max_code_characters=77, max_batch_tasks=3))["components"]["schemas"]
+    schemas = described(load(data_dir=tmp_path, max_code_characters=77, max_batch_tasks=3))["components"]["schemas"]
     assert schemas["Task"]["properties"]["code"]["maxLength"] == 77
     assert schemas["Batch"]["properties"]["tasks"]["maxItems"] == 3
 

@@ -18,8 +18,7 @@ from werkzeug.datastructures import MultiDict
 
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT
-from tests.fakes import FakeExecutor, web_app
-from web.limits import body_limit
+from tests.fakes import FakeExecutor, body_limit, web_app
 
 Refused = Callable[..., tuple[int, str, str]]
 
@@ -198,7 +197,7 @@ from pathlib import Path
 from werkzeug import Request
 from sandbox.errors import InvalidRequest
 from sandbox.settings import load
-from web.requests import read_run
+from web.routes.run import read_run
 
 def peak_kib():
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -21,10 +21,9 @@ import requests
 from sandbox.models import Stream
 from sandbox.settings import Settings, load
 from tests.conftest import eventually, free_port
-from tests.fakes import FakeExecutor, serving
+from tests.fakes import FakeExecutor, body_limit, serving
 from tests.wire import connect, head, read_answer
 from web.guards import SECURITY_HEADERS
-from web.limits import body_limit
 from web.serving import channel
 from web.serving import server as web_server
 

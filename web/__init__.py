@@ -1,7 +1,8 @@
-"""The HTTP door: everything between a socket and `executor.py`, apart from the routes, which are in `app.py`.
+"""The HTTP door: everything between a socket and `executor.py`.
 
-    requests.py     bytes and forms -> RunRequest, or InvalidRequest in words a person reads
-    limits.py       how many bytes a request may send
+    routes/         the routes
+    route.py        what a route declares of itself: body, limit, answer, errors
+    reading.py      bodies and queries against their models, or InvalidRequest in words a person reads
     errors.py       the one table from exception to HTTP status and JSON body
     guards.py       who may ask: Host, Origin, and the headers every answer carries
     assets.py       the page's files, under addresses that browsers may keep

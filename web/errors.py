@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
+from typing import Annotated
 
 from flask import Flask, Response, request
+from pydantic import Field
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -73,22 +76,30 @@ to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """A value as JSON on one line. (`json.dumps` makes a new encoder at each call.)"""
 
 
+@dataclass(frozen=True)
+class Error:
+    """What every answer holds that is not what was asked for: a sentence to read, a word to switch on."""
+
+    error: str
+    code: Annotated[str, Field(pattern="^[a-z0-9_]+$")]
+
+
 def body(error: str, code: str) -> dict[str, str]:
     """The JSON of every error."""
-    return {"error": error, "code": code}
+    return {**vars(Error(error, code))}
 
 
 def too_large_sentence(limit_bytes: int) -> str:
     return f"The request body is too large; the limit here is {limit_bytes} bytes."
 
 
-def status_of(problem: SandboxError) -> int:
-    return next(STATUS_OF[cls] for cls in type(problem).__mro__ if cls in STATUS_OF)
+def status_of(kind: type[SandboxError]) -> int:
+    return next(STATUS_OF[cls] for cls in kind.__mro__ if cls in STATUS_OF)
 
 
 def answer(problem: SandboxError) -> Response:
     """The answer that tells the caller about `problem`, with `Retry-After` when waiting helps."""
-    status = status_of(problem)
+    status = status_of(type(problem))
     if status >= 500 and not isinstance(problem, Busy):
         log.warning("%s: %s (%r)", problem.code, problem.message, problem.__cause__)
     response = json_response(body(problem.message, problem.code), status)

@@ -1,21 +1,33 @@
-"""What the API looks like, for people and tools: the OpenAPI 3.1 document, and what the page needs to know.
+"""What the API looks like, for tools: the OpenAPI 3.1 document, made from what the routes declare.
 
-Both are made from the settings, so the limits they name are the limits that hold.
+The schemas are pydantic's, of the same types that check what comes in and describe what goes out. Limits come from
+the settings by one hook: a field names them with `from_settings`.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
-from sandbox.intake.inputs import NOT_BLANK
-from sandbox.languages import LANGUAGES, PYTHON
-from sandbox.models import Status
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from sandbox.errors import InvalidRequest, SandboxError
+from sandbox.models import RunId
 from sandbox.settings import Settings
-from web import requests
+from web.errors import BodyTooLarge, Error, ForeignOrigin, UnsupportedMediaType, status_of
+from web.route import Route
 
 Json = dict[str, Any]
 
 VERSION = "1"
+REF = "#/components/schemas/{model}"
+RUN_ID = TypeAdapter(RunId).json_schema()
+
+EVERY_ROUTE = (InvalidRequest, ForeignOrigin, SandboxError)
+EVERY_BODY = (BodyTooLarge, UnsupportedMediaType)
 
 ERRORS = {
     "400": "The request cannot be carried out as it stands; the sentence says what is wrong with it.",
@@ -27,37 +39,20 @@ ERRORS = {
     "503": "Not now: every place is taken, or the container engine or the history does not answer.",
 }
 
-
-def page_config(settings: Settings) -> Json:
-    """What `GET /config` answers."""
-    return {
-        "languages": [
-            {
-                "name": language.name,
-                "title": language.title,
-                "aliases": list(language.aliases),
-                "file_name": language.file_name,
-                "extensions": list(language.extensions),
-                "entry_names": list(language.entry_names),
-            }
-            for language in LANGUAGES.values()
-        ],
-        "limits": {
-            "timeout_seconds": settings.timeout_seconds,
-            "memory_mb": settings.memory_mb,
-            "max_code_characters": settings.max_code_characters,
-            "max_batch_tasks": settings.effective_batch_tasks(),
-            "max_upload_bytes": settings.max_upload_bytes,
-            "max_stdin_bytes": settings.max_stdin_bytes,
-            "max_args": settings.max_args,
-            "max_arg_characters": settings.max_arg_characters,
-            "output_bytes": settings.output_bytes,
-        },
-    }
+STREAMED = (
+    "How the run ended. With `Accept: text/event-stream`: the events `started`, `stdout` and `stderr` while "
+    "it runs, then `result`, or `error` when it failed after the stream was opened."
+)
 
 
-def describe(settings: Settings) -> Json:
-    """The OpenAPI document of this server."""
+def describe(routes: Iterable[Route], settings: Settings) -> Json:
+    """The OpenAPI document of a server with these routes."""
+    routes = list(routes)
+    schemas, components = _schemas(routes, settings)
+    paths: Json = {}
+    for route in routes:
+        path = re.sub("<(.*?)>", r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -66,117 +61,50 @@ def describe(settings: Settings) -> Json:
             "summary": "Runs untrusted programs, each in a container of its own.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "paths": {**_run_paths(), **_history_paths(), **_service_paths()},
+        "paths": paths,
         "components": {
-            "schemas": _schemas(settings),
-            "headers": {"RunId": {"description": "The id of the run.", "schema": _ref("RunId")}},
+            "schemas": components,
+            "headers": {"RunId": {"description": "The id of the run.", "schema": _finished(RUN_ID, settings)}},
             "responses": {status: _error_response(status) for status in ERRORS},
         },
     }
 
 
-# --- Paths ------------------------------------------------------------------------------------------------
+# --- Operations -------------------------------------------------------------------------------------------
 
 
-def _run_paths() -> Json:
-    return {
-        "/run": {
-            "post": _operation("run", "Run a single-file program.", _run_answer(), "413 415 503", body=_ref("Task"))
-        },
-        "/run-zip": {
-            "post": _operation(
-                "runZip",
-                "Run one file of a zip archive.",
-                _run_answer(),
-                "413 415 503",
-                body=_ref("ArchiveForm"),
-                media_type="multipart/form-data",
-            )
-        },
-        "/run-batch": {
-            "post": _operation(
-                "runBatch",
-                "Run programs in parallel. The results come in the order of the tasks.",
-                _answer(_object({"results": _list_of("Result")})),
-                "413 415 503",
-                body=_ref("Batch"),
-            )
-        },
-        "/runs/{id}": {
-            "parameters": [_id_parameter()],
-            "delete": _operation(
-                "cancelRun",
-                "Stop a run that is waiting or running; its result has the status `cancelled`.",
-                _answer(_object({"cancelled": {"const": True}})),
-                "404",
-            ),
-        },
-    }
-
-
-def _history_paths() -> Json:
-    deleted = _answer(_object({"deleted": {"type": "integer", "minimum": 0}}))
-    listing = _object({"history": _list_of("HistoryRow"), "next": {"type": ["string", "null"]}})
-    return {
-        "/history": {
-            "get": {
-                **_operation(
-                    "listHistory", "Past runs, newest first; long fields shortened.", _answer(listing), "404 503"
-                ),
-                "parameters": _history_parameters(),
-            },
-            "delete": _operation("clearHistory", "Forget all past runs.", deleted, "503"),
-        },
-        "/history/{id}": {
-            "parameters": [_id_parameter()],
-            "get": _operation("showRun", "One past run, whole.", _answer(_ref("HistoryRow")), "404 503"),
-            "delete": _operation("deleteRun", "Forget one past run.", deleted, "404 503"),
-        },
-    }
-
-
-def _service_paths() -> Json:
-    status = _answer(_object({"status": {"type": "string"}}))
-    anything = _answer({"type": "object"})
-    return {
-        "/config": {"get": _operation("showConfig", "Languages and limits of this server.", anything)},
-        "/healthz": {"get": _operation("showHealth", "Whether the server answers.", status)},
-        "/readyz": {"get": _operation("showReadiness", "Whether programs can be run.", status, "503")},
-        "/openapi.json": {"get": _operation("showOpenapi", "This document.", anything)},
-    }
-
-
-def _operation(
-    name: str, summary: str, answer: Json, errors: str = "", body: Json | None = None, media_type: str = ""
-) -> Json:
-    answers = {"200": answer}
-    for status in ["400", "403", *errors.split(), "500"]:
+def _operation(route: Route, schemas: dict[Any, Json]) -> Json:
+    answers = {"200": _answer(route, schemas[route, "answers"])}
+    errors = (*EVERY_ROUTE, *(EVERY_BODY if route.body else ()), *route.errors)
+    for status in sorted({str(status_of(error)) for error in errors}):
         answers[status] = {"$ref": f"#/components/responses/{status}"}
-    operation: Json = {"operationId": name, "summary": summary, "responses": answers}
-    if body is not None:
-        operation["requestBody"] = {"required": True, "content": {media_type or "application/json": {"schema": body}}}
+    first, *others = route.name.split("_")
+    operation: Json = {
+        "operationId": first + "".join(map(str.title, others)),
+        "summary": route.summary,
+        "responses": answers,
+    }
+    if parameters := _parameters(route, schemas):
+        operation["parameters"] = parameters
+    if route.body:
+        content = {route.body.media_type: {"schema": schemas[route, "body"]}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
-def _answer(schema: Json) -> Json:
-    return {"description": "Done.", "content": {"application/json": {"schema": schema}}}
-
-
-def _run_answer() -> Json:
-    answer = _answer(_ref("Result"))
-    answer["description"] = (
-        "How the run ended. With `Accept: text/event-stream`: the events `started`, `stdout` and `stderr` while "
-        "it runs, then `result`, or `error` when it failed after the stream was opened."
-    )
-    answer["headers"] = {"X-Run-Id": {"$ref": "#/components/headers/RunId"}}
-    answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+def _answer(route: Route, schema: Json) -> Json:
+    answer: Json = {"description": "Done.", "content": {"application/json": {"schema": schema}}}
+    if route.streams:
+        answer["description"] = STREAMED
+        answer["headers"] = {"X-Run-Id": {"$ref": "#/components/headers/RunId"}}
+        answer["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     return answer
 
 
 def _error_response(status: str) -> Json:
     response: Json = {
         "description": ERRORS[status],
-        "content": {"application/json": {"schema": _ref("Error")}},
+        "content": {"application/json": {"schema": {"$ref": REF.format(model=Error.__name__)}}},
     }
     if status == "503":
         response["headers"] = {
@@ -185,102 +113,68 @@ def _error_response(status: str) -> Json:
     return response
 
 
-def _id_parameter() -> Json:
-    return {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-
-
-def _history_parameters() -> list[Json]:
-    schemas: dict[str, Json] = {
-        "limit": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": requests.HISTORY_MAX_ROWS,
-            "default": requests.HISTORY_DEFAULT_ROWS,
-        },
-        "before": {"type": "string", "maxLength": requests.RUN_ID_CHARACTERS},
-        "q": {"type": "string", "maxLength": requests.HISTORY_QUERY_CHARACTERS},
-        "language": {"enum": [*_language_names(), ""]},
-        "status": {"enum": [*(status.value for status in Status), ""]},
-    }
-    return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
+def _parameters(route: Route, schemas: dict[Any, Json]) -> list[Json]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall("<(.*?)>", route.path)
+    ]
+    query = schemas[route, "query"]["properties"] if route.query else {}
+    in_query = [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in query.items()]
+    return in_path + in_query
 
 
 # --- Schemas ----------------------------------------------------------------------------------------------
 
 
-def _schemas(settings: Settings) -> dict[str, Json]:
-    args: Json = {
-        "type": "array",
-        "maxItems": settings.max_args,
-        "items": {"type": "string", "maxLength": settings.max_arg_characters, "pattern": r"^[^\u0000]*$"},
+def from_settings(**keywords: str) -> Json:
+    """For a field's `json_schema_extra`: keywords whose value is a setting of that name, or a text with names in it."""
+    return {HOOK: {**keywords}}
+
+
+HOOK = "x-settings"
+
+
+class _Generator(GenerateJsonSchema):
+    """Fields of answers are always there, whatever they are when nobody sets them."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        return self.mode == "serialization" or super().field_is_required(field, total)
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> Json:
+        return self.generate_inner(schema["schema"]) if self.mode == "serialization" else super().default_schema(schema)
+
+
+def _schemas(routes: list[Route], settings: Settings) -> tuple[dict[Any, Json], dict[str, Json]]:
+    """The schema of each part of each route, and what they refer to by name."""
+    parts: list[tuple[Any, Any, TypeAdapter[Any]]] = [(None, "serialization", TypeAdapter(Error))]
+    for route in routes:
+        parts.append(((route, "answers"), "serialization", TypeAdapter(route.answers)))
+        if route.body:
+            parts.append(((route, "body"), "validation", TypeAdapter(route.body.model)))
+    schemas, components = TypeAdapter.json_schemas(parts, ref_template=REF, schema_generator=_Generator)
+    of_parts = {key: _finished(schema, settings) for (key, _), schema in schemas.items()}
+    of_queries = {
+        (route, "query"): _finished(route.query.model_json_schema(), settings) for route in routes if route.query
     }
-    code = {"type": "string", "maxLength": settings.max_code_characters, "pattern": NOT_BLANK}
-    stdin = {"type": "string", "description": f"At most {settings.max_stdin_bytes} bytes in UTF-8."}
-    language = {"$ref": "#/components/schemas/Language", "default": PYTHON.name}
-    task = _object({"code": code, "language": language, "stdin": stdin, "args": args}, required=["code"])
-    form = {
-        "file": {"type": "string", "format": "binary", "description": "A zip archive."},
-        "entry": {"type": "string", "description": "The file to run. Optional when there is an obvious one."},
-        "language": language,
-        "stdin": stdin,
-        "args": {"type": "string", "description": "A JSON list of strings."},
+    return of_parts | of_queries, _finished(components["$defs"], settings)
+
+
+def _finished(schema: Any, settings: Settings) -> Any:
+    """A schema of pydantic's with the settings put in; without titles made from names, and defaults that are none."""
+    if isinstance(schema, list):
+        return [_finished(item, settings) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    done = {
+        name: _finished(value, settings)
+        for name, value in schema.items()
+        if name != HOOK and not (name == "title" and isinstance(value, str)) and (name, value) != ("default", None)
     }
-    tasks = {**_list_of("Task"), "minItems": 1, "maxItems": settings.effective_batch_tasks()}
-    return {
-        "RunId": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
-        "Language": {"type": "string", "enum": _language_names(), "description": "In any case."},
-        "Status": {"type": "string", "enum": [status.value for status in Status]},
-        "Task": {**task, "additionalProperties": False},
-        "Batch": {**_object({"tasks": tasks}), "additionalProperties": False},
-        "ArchiveForm": {**_object(form, required=["file"]), "additionalProperties": False},
-        "Result": _object(_result_fields()),
-        "HistoryRow": _object({**_result_fields(), **_history_fields()}),
-        "Error": _object({"error": {"type": "string"}, "code": {"type": "string", "pattern": "^[a-z0-9_]+$"}}),
-    }
+    return done | {name: _setting(value, settings) for name, value in schema.get(HOOK, {}).items()}
 
 
-def _language_names() -> list[str]:
-    return [name for language in LANGUAGES.values() for name in (language.name, *language.aliases)]
-
-
-def _result_fields() -> dict[str, Json]:
-    return {
-        "id": _ref("RunId"),
-        "language": {"type": "string"},
-        "status": _ref("Status"),
-        "output": {"type": "string"},
-        "error": {"type": "string"},
-        "exit_code": {"type": "integer"},
-        "signal": {"type": ["string", "null"]},
-        "truncated": {"type": "boolean"},
-        "duration_ms": {"type": "number"},
-        "cpu_ms": {"type": ["number", "null"]},
-        "memory_kb": {"type": ["integer", "null"]},
-        "queued_ms": {"type": "number"},
-    }
-
-
-def _history_fields() -> dict[str, Json]:
-    text = {"type": "string"}
-    return {
-        "timestamp": {"type": "string", "format": "date-time"},
-        "kind": {"type": "string", "enum": ["code", "zip"]},
-        "code": text,
-        "entry": text,
-        "archive": text,
-        "stdin": text,
-        "args": {"type": "array", "items": text},
-        "shortened": {"type": "array", "items": text, "description": "Fields that are cut in this listing."},
-    }
-
-
-def _object(fields: dict[str, Json], required: list[str] | None = None) -> Json:
-    return {"type": "object", "properties": fields, "required": list(fields) if required is None else required}
-
-
-def _list_of(name: str) -> Json:
-    return {"type": "array", "items": _ref(name)}
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
+def _setting(name: str, settings: Settings) -> Any:
+    if "{" in name:
+        return name.format(**settings.model_dump())
+    value = getattr(settings, name)
+    return value() if callable(value) else value

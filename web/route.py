@@ -1,0 +1,133 @@
+"""What a route says of itself, once: what it takes, how large that may be, what it answers, and how it can fail.
+
+The checks before a route, the bound of the listening server and `/openapi.json` all follow from it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, request
+from pydantic import BaseModel, TypeAdapter
+
+from sandbox.errors import SandboxError
+from sandbox.settings import Settings
+from web.errors import json_response
+from web.reading import read_query
+
+NO_BODY_BYTES = 64 << 10
+"""What a request to a route that needs no body may send all the same."""
+
+View = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Body:
+    """The body that a route takes. `read` checks it and returns what the route is called with."""
+
+    model: type[BaseModel]
+    read: Callable[[Any, Settings], Any]
+    limit: Callable[[Settings], int]
+    """The most bytes that a body can have and be valid."""
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route. It is called with its body or its query, if it takes one, and with the variables of its path.
+
+    It returns a value of `answers`, the same as a dict, or a whole response.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    answers: Any
+    """A type that pydantic knows."""
+    body: Body | None
+    query: type[BaseModel] | None
+    errors: tuple[type[SandboxError], ...]
+    """Beside those that every route has, or every route with a body."""
+    streams: bool
+    """Whether a run can be followed as events, too."""
+
+
+class Routes:
+    """The routes of an application, all of them but those that answer with a page or a file."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self.app = app
+        self._settings = settings
+        self._routes: list[Route] = []
+        self._limits: dict[str, int] = {}
+        app.extensions["routes"] = self
+        app.before_request(self._bound_body)
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        *,
+        answers: Any,
+        body: Body | None = None,
+        query: type[BaseModel] | None = None,
+        errors: tuple[type[SandboxError], ...] = (),
+        streams: bool = False,
+    ) -> Callable[[View], View]:
+        """Make a function a route. Its name and its docstring's first line are those of the API's description."""
+
+        def declare(view: View) -> View:
+            summary = (view.__doc__ or "").partition("\n")[0]
+            route = Route(method, path, view.__name__, summary, answers, body, query, errors, streams)
+            self._routes.append(route)
+            if body:
+                self._limits[path] = body.limit(self._settings)
+            self.app.add_url_rule(path, view.__name__, self._served(route, view), methods=[method])
+            return view
+
+        if body and "<" in path:
+            raise ValueError(f"{path} takes a body: the server finds its limit by the path alone, without variables")
+        return declare
+
+    def body_limit(self, path: str) -> int:
+        """The most bytes that the body of a request to `path` may have, whatever is there."""
+        return self._limits.get(path, NO_BODY_BYTES)
+
+    def _bound_body(self) -> None:
+        request.max_content_length = self.body_limit(request.path)
+
+    def _served(self, route: Route, view: View) -> View:
+        adapter = TypeAdapter(route.answers)
+
+        @functools.wraps(view)
+        def serve(**variables: str) -> Response:
+            given = []
+            if route.body:
+                given.append(route.body.read(request, self._settings))
+            if route.query:
+                given.append(read_query(route.query, request.args))
+            return to_response(view(*given, **variables), adapter)
+
+        return serve
+
+
+def to_response(value: Any, adapter: TypeAdapter[Any]) -> Response:
+    """What a route returned, as JSON that its type describes."""
+    if isinstance(value, Response):
+        return value
+    if isinstance(value, dict):
+        return json_response(value)
+    return Response(adapter.dump_json(value), mimetype="application/json")
+
+
+def client_gone() -> Callable[[], bool]:
+    """A function that says whether the caller of the current request has disconnected; waitress knows."""
+    gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    return gone

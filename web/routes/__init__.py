@@ -1,0 +1,11 @@
+"""The routes: each a function, with its body, limit, answer and errors declared above it (`web/route.py`).
+
+    run.py      run programs, one or several, and stop them
+    forms.py    the form with an archive that /run-zip takes
+    fields.py   the fields that several bodies have
+    sizes.py    how many bytes valid fields can take
+    history.py  what has been run
+    service.py  the page, and what this server is and can do
+
+All but those that answer with a page or a file are declared, and tests/test_api_schema.py finds those that are not.
+"""
