@@ -1,7 +1,7 @@
 # `make run` starts the server, `make test` checks everything; both prepare what is missing on this machine.
 # The work is done by scripts/; here stand only the names and the order.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint engine image doctor bench lock clean venv venv-dev browser
+.PHONY: help run test lint engine image doctor bench lock clean venv venv-dev browser postgres
 .NOTPARALLEL:
 PYTHON := .venv/bin/python
 
@@ -11,7 +11,7 @@ help: ## Show these targets
 run: image ## Prepare this machine and start the server (settings: SCE_…, or a file .env)
 	@exec $(PYTHON) app.py
 
-test: image venv-dev browser lint ## Prepare this machine, then run all checks and tests against the real engine
+test: image venv-dev browser postgres lint ## Prepare this machine, then run all checks and tests against the real engine
 	@exec $(PYTHON) -m pytest
 
 lint: venv-dev ## Check style, types and the vendored libraries
@@ -47,3 +47,6 @@ venv-dev: venv
 
 browser: venv-dev
 	@$(PYTHON) -m scripts.browser
+
+postgres: venv
+	@$(PYTHON) -m scripts.postgres

@@ -21,6 +21,8 @@ from sandbox.engine.image import Image
 from sandbox.errors import SandboxError
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import Settings, load
+from tests.databases import database as database
+from tests.databases import postgresql as postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
 

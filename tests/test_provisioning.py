@@ -20,9 +20,10 @@ from sandbox.engine.client import Client
 from sandbox.engine.image import Image
 from sandbox.models import RunRequest
 from sandbox.settings import Settings, load
-from scripts import browser, image
+from scripts import browser, image, postgres
 from scripts import engine as engine_script
 from scripts.steps import Failed, Step
+from tests import databases
 from tests.conftest import ROOT, docker, eventually, free_port
 
 PYTHON = str(ROOT / ".venv/bin/python")
@@ -57,7 +58,16 @@ def test_make_alone_lists_every_target() -> None:
         ("run", ["scripts/venv requirements.txt", "scripts.engine start", "scripts.image", "app.py"]),
         (
             "test",
-            ["scripts.engine start", "scripts.image", "requirements-dev.txt", "browser", "ruff", "mypy", "pytest"],
+            [
+                "scripts.engine start",
+                "scripts.image",
+                "requirements-dev.txt",
+                "browser",
+                "postgres",
+                "ruff",
+                "mypy",
+                "pytest",
+            ],
         ),
     ],
 )
@@ -171,6 +181,32 @@ def test_a_browser_is_found_only_if_it_starts(tmp_path: Path, monkeypatch: pytes
     assert browser.find() is None
     program(tmp_path, "works", "echo Chromium 1")
     assert browser.find() == str(tmp_path / "works")
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------
+
+
+def test_the_newest_postgresql_that_can_make_a_database_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "DEBIAN", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for version, names in (("9", ("initdb", "postgres")), ("15", ("initdb", "postgres")), ("16", ("psql",))):
+        (tmp_path / version).mkdir()
+        for name in names:
+            program(tmp_path / version / "bin", name, "")
+    assert postgres.find() == tmp_path / "15/bin"
+    shutil.rmtree(tmp_path / "15")
+    shutil.rmtree(tmp_path / "9")
+    assert postgres.find() is None
+
+
+def test_without_postgresql_the_tests_of_the_history_fail_and_say_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postgres, "find", lambda: None)
+    with pytest.raises(pytest.fail.Exception, match="make postgres"), databases.postgresql_server():
+        pass
 
 
 # --- The engine -------------------------------------------------------------------------------------------

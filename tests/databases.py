@@ -1,0 +1,147 @@
+"""Empty databases for the tests of the history: SQLite files, and a PostgreSQL server that the tests start.
+
+The server belongs to the tests alone: a folder in /tmp, a unix socket in there, no port. It must not run as root.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, text
+
+from sandbox.models import RunRequest, RunResult, Status
+from sandbox.store.history import History
+from scripts import postgres
+
+SETTINGS = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB", "listen_addresses=", "max_connections=60")
+
+
+class Database:
+    """One that is empty at first. `name` is that of its dialect."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self.url = url
+        self._opened: list[History] = []
+
+    def history(self, limit: int = 100, **bounds: int) -> History:
+        """A history over it, as a server has one."""
+        self._opened.append(History(self.url, limit, **bounds))
+        return self._opened[-1]
+
+    def execute(self, *statements: str, **values: object) -> list[Any]:
+        """Rows of the last one of some statements, in one transaction."""
+        engine = create_engine(self.url)
+        with engine.begin() as connection:
+            results = [connection.execute(text(statement), values) for statement in statements]
+            rows = list(results[-1]) if results[-1].returns_rows else []
+        engine.dispose()
+        return rows
+
+    def close(self) -> None:
+        for history in self._opened:
+            history.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of each kind that histories are kept in."""
+    name: str = request.param
+    if name == "sqlite":
+        made = Database(name, f"sqlite:///{tmp_path / 'history.db'}")
+        yield made
+        made.close()
+        return
+    with new_database(request.getfixturevalue("postgresql")) as url:
+        made = Database(name, url)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The folder of the socket of one server for all tests."""
+    with postgresql_server() as socket:
+        yield socket
+
+
+@contextmanager
+def postgresql_server() -> Iterator[str]:
+    """The folder of the socket of a running server. Fails the test when its programs are not there."""
+    programs = postgres.find()
+    if programs is None:
+        pytest.fail("These tests need PostgreSQL: `make postgres`.", pytrace=False)
+    folder = Path(tempfile.mkdtemp(prefix="sce-postgresql-"))
+    user = user_of(folder)
+
+    def run(program: str, *words: str) -> None:
+        command = [str(programs / program), "-D", str(folder / "data"), *words]
+        with (folder / "output").open("w+") as output:
+            done = subprocess.run(command, stdout=output, stderr=output, cwd=folder, timeout=100, **user)
+        assert done.returncode == 0, (folder / "output").read_text()
+
+    try:
+        run("initdb", "--no-sync", "--auth=trust", "--username=tests", "--encoding=UTF8", "--locale=C.UTF-8")
+        options = " ".join(f"-c {setting}" for setting in (*SETTINGS, f"unix_socket_directories={folder}"))
+        run("pg_ctl", "--wait", "--log", str(folder / "log"), "--options", options, "start")
+        yield str(folder)
+        run("pg_ctl", "--wait", "--mode", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+def user_of(folder: Path) -> dict[str, Any]:
+    """How to start processes in the folder as somebody who is not root: as Debian's user for PostgreSQL."""
+    if os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam("postgres")
+    os.chown(folder, entry.pw_uid, entry.pw_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def new_database(socket: str) -> Iterator[str]:
+    """The URL of a new database of the server, gone afterwards."""
+    name = f"history_{secrets.token_hex(4)}"
+    with psycopg.connect(host=socket, user="tests", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield f"postgresql+psycopg://tests@/{name}?host={socket}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def result(run_id: str, **fields: object) -> RunResult:
+    values: dict[str, object] = {
+        "id": run_id,
+        "language": "python",
+        "status": Status.OK,
+        "output": "",
+        "error": "",
+        "exit_code": 0,
+    }
+    return RunResult(**(values | fields))  # type: ignore[arg-type]
+
+
+def ids(history: History, **filters: object) -> list[str]:
+    return page(history, **filters)[0]
+
+
+def page(history: History, **filters: object) -> tuple[list[str], str | None]:
+    """The ids of a page, and where the next one begins."""
+    rows, following = history.page(**filters)  # type: ignore[arg-type]
+    return [row["id"] for row in rows], following
+
+
+def fill(history: History, count: int, **fields: object) -> None:
+    for number in range(count):
+        history.add(RunRequest("python", f"print({number})"), result(f"{number:04d}", **fields))

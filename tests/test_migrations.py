@@ -1,0 +1,103 @@
+"""Databases that older versions have written keep their runs; those of newer ones are left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.errors import HistoryError
+from sandbox.models import RunRequest
+from sandbox.store.rows import HEAD_CHARACTERS
+from tests.databases import Database, fill, ids, result
+
+VERSION_1 = """
+CREATE TABLE history_version (version INTEGER NOT NULL, PRIMARY KEY (version));
+INSERT INTO history_version VALUES (1);
+CREATE TABLE runs (
+    seq {SERIAL}, id VARCHAR(32) NOT NULL, timestamp VARCHAR(32) NOT NULL,
+    kind VARCHAR(8) NOT NULL, language VARCHAR(32) NOT NULL, code TEXT NOT NULL, entry TEXT NOT NULL,
+    archive TEXT NOT NULL, args TEXT NOT NULL, stdin TEXT NOT NULL, output TEXT NOT NULL, error TEXT NOT NULL,
+    exit_code INTEGER NOT NULL, status VARCHAR(16) NOT NULL, signal VARCHAR(16), truncated BOOLEAN NOT NULL,
+    duration_ms FLOAT NOT NULL, cpu_ms FLOAT, memory_kb INTEGER, queued_ms FLOAT NOT NULL, UNIQUE (id)
+)
+"""
+SERIAL = {
+    "sqlite": "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT",
+    "postgresql": "SERIAL NOT NULL PRIMARY KEY",
+}
+OUTPUTS = ["short", "é" * 300_000, "x" * HEAD_CHARACTERS, "é" * 300_000]
+
+
+def write_version_1(database: Database) -> None:
+    """A database as version 1 has made it, with a run for each of the outputs."""
+    database.execute(*VERSION_1.format(SERIAL=SERIAL[database.name]).split(";"))
+    for number, output in enumerate(OUTPUTS):
+        database.execute(
+            "INSERT INTO runs (id, timestamp, kind, language, code, entry, archive, args, stdin, output, error, "
+            "exit_code, status, signal, truncated, duration_ms, cpu_ms, memory_kb, queued_ms) VALUES (:id, "
+            "'2026-01-01T00:00:00.000Z', 'code', 'python', 'print(1)', '', '', '[\"é\"]', '', :output, '', "
+            "139, 'error', 'SIGSEGV', true, 1.5, NULL, NULL, 0.0)",
+            id=str(number), output=output,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("has_version", [True, False])
+def test_a_database_of_version_1_keeps_its_runs(database: Database, has_version: bool) -> None:
+    write_version_1(database)
+    if not has_version:
+        database.execute("DROP TABLE history_version")
+    check_that_runs_were_kept(database)
+
+
+def check_that_runs_were_kept(database: Database) -> None:
+    """What is there comes back as it was, and is trimmed like other runs; also at the next start."""
+    history = database.history(max_bytes=1 << 20)
+    assert ids(history) == ["3", "2", "1", "0"]
+    rows = [history.get(str(number)) for number in range(4)]
+    assert rows == [OLD | {"id": str(number), "output": output} for number, output in enumerate(OUTPUTS)]
+    history.add(RunRequest("python", "x"), result("new"))
+    assert ids(history) == ["new", "3", "2"]
+    assert ids(database.history()) == ["new", "3", "2"]
+
+
+OLD = {
+    "timestamp": "2026-01-01T00:00:00.000Z",
+    "kind": "code",
+    "language": "python",
+    "code": "print(1)",
+    "entry": "",
+    "archive": "",
+    "args": ["é"],
+    "stdin": "",
+    "error": "",
+    "exit_code": 139,
+    "status": "error",
+    "signal": "SIGSEGV",
+    "truncated": True,
+    "duration_ms": 1.5,
+    "cpu_ms": None,
+    "memory_kb": None,
+    "queued_ms": 0.0,
+    "shortened": [],
+}
+
+
+def test_a_database_without_a_version_is_taken_over(database: Database) -> None:
+    fill(database.history(), 2)
+    database.execute("DROP TABLE history_version")
+    assert ids(database.history()) == ["0001", "0000"]
+
+
+def test_a_database_of_a_newer_version_is_left_alone(database: Database, tmp_path: Path) -> None:
+    first = database.history()
+    fill(first, 2)
+    first.close()
+    database.execute("UPDATE history_version SET version = version + 1")
+    before = {path: path.read_bytes() for path in tmp_path.glob("history.db")}
+    second = database.history()
+    for use in (second.page, second.clear, lambda: fill(second, 1)):
+        with pytest.raises(HistoryError, match="newer version"):
+            use()
+    assert {path: path.read_bytes() for path in tmp_path.glob("history.db")} == before
+    assert database.execute("SELECT count(*) FROM runs") == [(2,)]
