@@ -22,6 +22,7 @@ from sandbox.errors import SandboxError
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import Settings, load
 from tests.databases import database as database
+from tests.databases import new_databases as new_databases
 from tests.databases import postgresql as postgresql
 
 ROOT = Path(__file__).resolve().parent.parent

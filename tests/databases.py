@@ -11,8 +11,9 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +56,25 @@ class Database:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty database of each kind that histories are kept in."""
-    name: str = request.param
-    if name == "sqlite":
-        made = Database(name, f"sqlite:///{tmp_path / 'history.db'}")
-        yield made
-        made.close()
-        return
-    with new_database(request.getfixturevalue("postgresql")) as url:
-        made = Database(name, url)
-        yield made
-        made.close()
+def new_databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
+    """Makes empty databases; the test runs once with each kind that histories are kept in."""
+    with ExitStack() as stack:
+
+        def make() -> Database:
+            name: str = request.param
+            if name == "sqlite":
+                url = f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
+            else:
+                url = stack.enter_context(new_database(request.getfixturevalue("postgresql")))
+            return stack.enter_context(closing(Database(name, url)))
+
+        numbers = count()
+        yield make
+
+
+@pytest.fixture
+def database(new_databases: Callable[[], Database]) -> Database:
+    return new_databases()
 
 
 @pytest.fixture(scope="session")

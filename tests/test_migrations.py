@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from sandbox.errors import HistoryError
 from sandbox.models import RunRequest
 from sandbox.store.rows import HEAD_CHARACTERS
+from tests.conftest import ROOT
 from tests.databases import Database, fill, ids, result
 
 VERSION_1 = """
@@ -26,6 +32,7 @@ SERIAL = {
     "sqlite": "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT",
     "postgresql": "SERIAL NOT NULL PRIMARY KEY",
 }
+ROUNDS = 10
 OUTPUTS = ["short", "é" * 300_000, "x" * HEAD_CHARACTERS, "é" * 300_000]
 
 
@@ -94,10 +101,46 @@ def test_a_database_of_a_newer_version_is_left_alone(database: Database, tmp_pat
     fill(first, 2)
     first.close()
     database.execute("UPDATE history_version SET version = version + 1")
-    before = {path: path.read_bytes() for path in tmp_path.glob("history.db")}
+    before = {path: path.read_bytes() for path in tmp_path.glob("0.db")}
     second = database.history()
     for use in (second.page, second.clear, lambda: fill(second, 1)):
         with pytest.raises(HistoryError, match="newer version"):
             use()
-    assert {path: path.read_bytes() for path in tmp_path.glob("history.db")} == before
+    assert {path: path.read_bytes() for path in tmp_path.glob("0.db")} == before
     assert database.execute("SELECT count(*) FROM runs") == [(2,)]
+
+
+STARTS = """
+import sys
+from sandbox.store.history import History
+print("ready", flush=True)
+for url in sys.stdin:
+    history = History(url.strip(), limit=10)
+    try:
+        print(history.page(), flush=True)
+    except Exception as problem:
+        print("failed:", problem, repr(problem.__cause__), flush=True)
+    history.close()
+"""
+
+
+def test_four_first_starts_at_once_all_work(new_databases: Callable[[], Database]) -> None:
+    databases = [new_databases() for _ in range(ROUNDS)]
+    starts = [
+        subprocess.Popen([sys.executable, "-c", STARTS], stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT) for _ in range(4)
+    ]
+    seen = [read_line(start) for start in starts]
+    for database in databases:
+        for start in starts:
+            assert start.stdin
+            start.stdin.write(f"{database.url}\n")
+            start.stdin.flush()
+        seen += [read_line(start) for start in starts]
+    for start in starts:
+        start.communicate(timeout=30)
+    assert Counter(seen) == {"ready": 4, "([], None)": 4 * ROUNDS}
+
+
+def read_line(start: subprocess.Popen[str]) -> str:
+    assert start.stdout
+    return start.stdout.readline().strip()

@@ -1,8 +1,9 @@
 """What is kept in a database: the history. The only part that knows SQLAlchemy.
 
-database  is its URL one that can be used?
-tables    the tables, and what becomes of older ones
-rows      a run as the text and numbers that are stored
-history   adding, searching, deleting
-recorder  the observer of runs that fills it
+database    is its URL one that can be used? how a connection is set up
+rows        a run as the text and numbers that are stored
+tables      the tables of today
+migrations  from those of older versions to them, in numbered steps
+history     adding, searching, deleting
+recorder    the observer of runs that fills it
 """

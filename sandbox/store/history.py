@@ -16,8 +16,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sandbox.errors import HistoryError, NotFound
 from sandbox.models import RunRequest, RunResult
+from sandbox.store.database import prepare_sqlite
+from sandbox.store.migrations import prepare_schema
 from sandbox.store.rows import LONG_FIELDS, MARK_BYTES, SHORT_CHARACTERS, parted, shortened, storable, to_json, to_row
-from sandbox.store.tables import RESTS, RUNS, prepare_schema, prepare_sqlite
+from sandbox.store.tables import RESTS, RUNS
 
 RETENTION_SLACK = 50
 """Old runs are deleted this many at a time, so that most runs pay nothing for it."""

@@ -1,0 +1,93 @@
+"""From a database as any version has left it to the tables of today, in numbered steps.
+
+A step is what changed with its version. It names tables and columns as they were then and never changes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, Text, column, delete, func, insert, inspect, select, table, update
+
+from sandbox.errors import HistoryError
+from sandbox.store.database import begin_alone
+from sandbox.store.rows import LONG_FIELDS, TEXT_FIELDS, parted
+from sandbox.store.tables import METADATA, RUNS, VERSIONS
+
+
+def prepare_schema(engine: Engine) -> None:
+    """Create the tables, or change those of an older version: all of it or nothing, and once, whoever else does so.
+
+    :raises HistoryError: when a newer version of this program has written the database.
+    """
+    with engine.connect() as connection:
+        version = _version(connection)
+    if version > SCHEMA_VERSION:
+        raise HistoryError(
+            "A newer version of this program has written the history; this one leaves it alone. "
+            "Running programs still works."
+        )
+    if version < SCHEMA_VERSION:
+        with engine.begin() as connection:
+            begin_alone(connection)
+            _bring_up_to_date(connection)
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    version = _version(connection)
+    for step in STEPS if version else ():
+        if step.version > version:
+            step.take(connection)
+    METADATA.create_all(connection)
+    connection.execute(delete(VERSIONS))
+    connection.execute(insert(VERSIONS).values(version=SCHEMA_VERSION))
+
+
+def _version(connection: Connection) -> int:
+    """The version of the tables that are there; 0 when there are none.
+
+    Without a number they are from before numbers were written down, or from a start of old that was cut short: then
+    their columns tell.
+    """
+    tables = inspect(connection)
+    if tables.has_table(VERSIONS.name) and (
+        number := connection.execute(select(func.max(VERSIONS.c.version))).scalar()
+    ):
+        return int(number)
+    if not tables.has_table(RUNS.name):
+        return 0
+    columns = {column["name"] for column in tables.get_columns(RUNS.name)}
+    return max((step.version for step in STEPS if step.adds in columns), default=1)
+
+
+@dataclass(frozen=True)
+class Step:
+    version: int
+    adds: str
+    """A column of `runs` that no earlier version has."""
+    take: Callable[[Connection], None]
+
+
+def _part_long_text(connection: Connection) -> None:
+    """Long text gets its own table, and each run the number of its bytes."""
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0")
+    connection.exec_driver_sql(
+        "CREATE TABLE run_rests (seq INTEGER NOT NULL PRIMARY KEY REFERENCES runs (seq) ON DELETE CASCADE, "
+        "code TEXT NOT NULL, stdin TEXT NOT NULL, output TEXT NOT NULL, error TEXT NOT NULL)"
+    )
+    runs = table("runs", column("seq"), column("stored_bytes"), *(column(name, Text) for name in TEXT_FIELDS))
+    rests = table("run_rests", column("seq"), *(column(name, Text) for name in LONG_FIELDS))
+    texts = [runs.c[name] for name in TEXT_FIELDS]
+    for seq in connection.execute(select(runs.c.seq)).scalars().all():
+        old = connection.execute(select(*texts).where(runs.c.seq == seq)).mappings().one()
+        run, rest = parted(dict(old))
+        connection.execute(update(runs).where(runs.c.seq == seq).values(run))
+        if rest:
+            connection.execute(insert(rests).values(seq=seq, **rest))
+
+
+STEPS = (Step(2, "stored_bytes", _part_long_text),)
+
+SCHEMA_VERSION = STEPS[-1].version
+"""What today's tables are. A change of them takes a step."""
