@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import NotFound
-from sandbox.models import Archive, RunRequest, Status
+from sandbox.models import Archive, RunRequest, RunResult, Status
 from sandbox.store import history as history_module
 from sandbox.store.history import History
 from sandbox.store.rows import HEAD_CHARACTERS, SHORT_CHARACTERS, to_row
@@ -70,6 +70,7 @@ def test_a_run_comes_back_as_it_was(history: History) -> None:
 def test_values_have_the_types_of_their_columns() -> None:
     """SQLite would take others; PostgreSQL refuses a bool for a whole number, for one."""
     row = to_row(RunRequest("python", "x"), result("a", truncated=True, cpu_ms=1.5, memory_kb=1), 1000)
+    assert type(row.pop("result")) is dict
     assert {name: type(value) for name, value in row.items() if value is not None} == {
         column.name: column.type.python_type for column in RUNS.c if row.get(column.name) is not None
     }
@@ -81,6 +82,30 @@ def test_an_archive_is_remembered_by_name_and_entry(history: History) -> None:
     row = history.get("a")
     assert row is not None
     assert (row["kind"], row["archive"], row["entry"], row["code"]) == ("zip", "project.zip", "main.py", "")
+
+
+def test_fields_come_in_their_order(history: History) -> None:
+    """One run: text where it belongs. A listing: long text last."""
+    fill(history, 1)
+    row = history.get("0000")
+    (listed,) = history.page()[0]
+    run = "id timestamp kind language {} entry archive args {} exit_code status signal truncated duration_ms cpu_ms "
+    run += "memory_kb queued_ms {} shortened"
+    assert " ".join(row or ()).split() == run.format("code", "stdin output error", "").split()
+    assert list(listed) == run.format("", "", "code stdin output error").split()
+
+
+def test_a_new_field_of_results_needs_no_column(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    to_json = RunResult.to_json
+    monkeypatch.setattr(RunResult, "to_json", lambda result: to_json(result) | {"runs_before": 7})
+    fill(history, 1)
+    row = history.get("0000")
+    assert row and row["runs_before"] == history.page()[0][0]["runs_before"] == 7
+
+
+def test_runs_are_nobodys(database: Database) -> None:
+    fill(database.history(), 1)
+    assert database.execute("SELECT owner FROM runs") == [("",)]
 
 
 def test_the_newest_run_comes_first(history: History) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from subprocess import PIPE
 
 import pytest
+from sqlalchemy import create_engine, inspect
 
 from sandbox.errors import HistoryError
 from sandbox.models import RunRequest
@@ -55,6 +56,48 @@ def test_a_database_of_version_1_keeps_its_runs(database: Database, has_version:
     if not has_version:
         database.execute("DROP TABLE history_version")
     check_that_runs_were_kept(database)
+
+
+def write_version_2(database: Database) -> None:
+    """A database as version 2 has made it, with the same runs: long text beyond its beginning is in another table."""
+    write_version_1(database)
+    database.execute(
+        "UPDATE history_version SET version = 2",
+        "ALTER TABLE runs ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0",
+        "CREATE TABLE run_rests (seq INTEGER NOT NULL, code TEXT NOT NULL, stdin TEXT NOT NULL, output TEXT NOT NULL, "
+        "error TEXT NOT NULL, PRIMARY KEY (seq), FOREIGN KEY(seq) REFERENCES runs (seq) ON DELETE CASCADE)",
+        "INSERT INTO run_rests SELECT seq, '', '', substr(output, 8193), '' FROM runs WHERE length(output) > 8192",
+        "UPDATE runs SET stored_bytes = 600 + length(output) * CASE WHEN output LIKE 'é%' THEN 2 ELSE 1 END",
+        "UPDATE runs SET output = substr(output, 1, 8192)",
+    )
+
+
+def test_a_database_of_version_2_keeps_its_runs(database: Database) -> None:
+    write_version_2(database)
+    check_that_runs_were_kept(database)
+
+
+@pytest.mark.parametrize("write", [write_version_1, write_version_2])
+def test_an_older_database_ends_with_the_tables_of_a_new_one(
+    new_databases: Callable[[], Database], write: Callable[[Database], None]
+) -> None:
+    old, new = new_databases(), new_databases()
+    write(old)
+    for database in (old, new):
+        fill(database.history(), 1)
+    assert tables_of(old) == tables_of(new)
+
+
+def tables_of(database: Database) -> dict[str, set[tuple[str, str, bool]]]:
+    """Of each table the columns: name, type, whether they may be empty."""
+    engine = create_engine(database.url)
+    inspector = inspect(engine)
+    tables = {
+        table: {(column["name"], str(column["type"]), column["nullable"]) for column in inspector.get_columns(table)}
+        for table in inspector.get_table_names()
+    }
+    engine.dispose()
+    return tables
 
 
 def check_that_runs_were_kept(database: Database) -> None:

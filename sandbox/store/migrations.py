@@ -7,8 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Text, column, delete, func, insert, inspect, select, table, update
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    ColumnClause,
+    Connection,
+    Engine,
+    Float,
+    Integer,
+    Text,
+    column,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+    table,
+    update,
+)
 
 from sandbox.errors import HistoryError
 from sandbox.store.database import begin_alone
@@ -87,7 +105,23 @@ def _part_long_text(connection: Connection) -> None:
             connection.execute(insert(rests).values(seq=seq, **rest))
 
 
-STEPS = (Step(2, "stored_bytes", _part_long_text),)
+def _gather_results(connection: Connection) -> None:
+    """What is neither searched nor filtered goes into one column, and runs get an owner: nobody."""
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN owner VARCHAR(255) NOT NULL DEFAULT ''")
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN result JSON NOT NULL DEFAULT '{}'")
+    gathered: tuple[ColumnClause[Any], ...] = (
+        column("exit_code", Integer), column("signal", Text), column("truncated", Boolean),
+        column("duration_ms", Float), column("cpu_ms", Float), column("memory_kb", Integer), column("queued_ms", Float),
+    )  # fmt: skip
+    runs = table("runs", column("seq", Integer), column("result", JSON), *gathered)
+    for seq in connection.execute(select(runs.c.seq)).scalars().all():
+        old = connection.execute(select(*gathered).where(runs.c.seq == seq)).mappings().one()
+        connection.execute(update(runs).where(runs.c.seq == seq).values(result=dict(old)))
+    for moved in gathered:
+        connection.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {moved.name}")
+
+
+STEPS = (Step(2, "stored_bytes", _part_long_text), Step(3, "result", _gather_results))
 
 SCHEMA_VERSION = STEPS[-1].version
 """What today's tables are. A change of them takes a step."""

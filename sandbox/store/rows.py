@@ -18,6 +18,9 @@ from sandbox.models import RunRequest, RunResult
 LONG_FIELDS = ("code", "stdin", "output", "error")
 TEXT_FIELDS = (*LONG_FIELDS, "entry", "archive", "args")
 
+RUN_FIELDS = ("id", "timestamp", "kind", "language", "code", "entry", "archive", "args", "stdin", "output", "error")
+"""What callers are shown of a run that has a column of its own, but for the status, in this order."""
+
 SHORT_CHARACTERS = 2000
 """How much of a long field a listing shows."""
 
@@ -36,7 +39,13 @@ def to_row(request: RunRequest, result: RunResult, field_bytes: int) -> dict[str
     output, error = _bounded(storable(result.output), field_bytes), _bounded(storable(result.error), field_bytes)
     started = datetime.now(UTC) - timedelta(milliseconds=result.duration_ms + result.queued_ms)
     archive = request.archive
-    return result.to_json() | {
+    fields = result.to_json() | {
+        "output": output,
+        "error": error,
+        "truncated": result.truncated or len(output) < len(result.output) or len(error) < len(result.error),
+    }
+    columns = {name: fields.pop(name) for name in ("id", "language", "status", "output", "error")}
+    return columns | {
         "timestamp": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "kind": "zip" if archive else "code",
         "code": storable(request.code),
@@ -44,9 +53,7 @@ def to_row(request: RunRequest, result: RunResult, field_bytes: int) -> dict[str
         "archive": storable(archive.name) if archive else "",
         "args": storable(json.dumps(request.args, ensure_ascii=False)),
         "stdin": storable(request.stdin),
-        "output": output,
-        "error": error,
-        "truncated": result.truncated or len(output) < len(result.output) or len(error) < len(result.error),
+        "result": fields,
     }
 
 
@@ -73,15 +80,19 @@ def parted(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def to_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    fields = {name: value for name, value in row.items() if name not in ("seq", "stored_bytes")}
-    return fields | {"args": json.loads(fields["args"]), "shortened": []}
+    """What callers are shown of a run."""
+    rest = dict(row["result"])
+    fields = {name: row[name] for name in RUN_FIELDS} | {"args": json.loads(row["args"])}
+    return fields | {"exit_code": rest.pop("exit_code"), "status": row["status"]} | rest | {"shortened": []}
 
 
 def shortened(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows as JSON, with long fields cut and named."""
+    """Rows as JSON, with long fields last, cut and named."""
     shown = []
     for row in rows:
         fields = to_json(row)
-        cut = [name for name in LONG_FIELDS if len(fields[name]) > SHORT_CHARACTERS]
-        shown.append(fields | {name: fields[name][:SHORT_CHARACTERS] for name in cut} | {"shortened": cut})
+        texts = {name: fields.pop(name) for name in LONG_FIELDS}
+        cut = [name for name in LONG_FIELDS if len(texts[name]) > SHORT_CHARACTERS]
+        del fields["shortened"]
+        shown.append(fields | {name: texts[name][:SHORT_CHARACTERS] for name in LONG_FIELDS} | {"shortened": cut})
     return shown

@@ -1,12 +1,13 @@
 """The tables of the history. A change here takes a step in `migrations` that brings older databases to it.
 
-A run is a row of `runs`: small, so that listing and searching read little. What its long fields hold beyond their
-first `HEAD_CHARACTERS` is in `run_rests`, for the runs that have so much.
+Columns are for what is searched, filtered or cut; the rest of a result is one of them. A run is a row of `runs`:
+small, so that listing and searching read little. What its long fields hold beyond their first `HEAD_CHARACTERS` is in
+`run_rests`, for the runs that have so much.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Column, ForeignKey, Integer, MetaData, String, Table, Text
 
 from sandbox.store.rows import LONG_FIELDS
 
@@ -20,6 +21,9 @@ RUNS = Table(
     Column("timestamp", String(32), nullable=False),
     Column("kind", String(8), nullable=False),
     Column("language", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    # Whose run it is. Nobody's, so far.
+    Column("owner", String(255), nullable=False, server_default=""),
     # Before the texts: SQLite would read through all of them to get at it.
     Column("stored_bytes", Integer, nullable=False, server_default="0"),
     Column("code", Text, nullable=False),
@@ -29,14 +33,8 @@ RUNS = Table(
     Column("stdin", Text, nullable=False),
     Column("output", Text, nullable=False),
     Column("error", Text, nullable=False),
-    Column("exit_code", Integer, nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("signal", String(16)),
-    Column("truncated", Boolean, nullable=False),
-    Column("duration_ms", Float, nullable=False),
-    Column("cpu_ms", Float),
-    Column("memory_kb", Integer),
-    Column("queued_ms", Float, nullable=False),
+    # What else a result has: a new field of results needs no column.
+    Column("result", JSON, nullable=False),
     # SQLite would otherwise give the number of a deleted last row again, and paging goes by it.
     sqlite_autoincrement=True,
 )
