@@ -81,18 +81,22 @@ def parted(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 
 def to_json(row: Mapping[str, Any]) -> dict[str, Any]:
     """What callers are shown of a run."""
-    rest = dict(row["result"])
-    fields = {name: row[name] for name in RUN_FIELDS} | {"args": json.loads(row["args"])}
-    return fields | {"exit_code": rest.pop("exit_code"), "status": row["status"]} | rest | {"shortened": []}
+    return {**_fields(row, RUN_FIELDS), "shortened": []}
+
+
+def _fields(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    fields = {name: row[name] for name in names}
+    fields["args"] = json.loads(row["args"])
+    # The result has the code; here it gets its place, before the status.
+    return {**fields, "exit_code": None, "status": row["status"], **row["result"]}
 
 
 def shortened(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows as JSON, with long fields last, cut and named."""
+    names = [name for name in RUN_FIELDS if name not in LONG_FIELDS]
     shown = []
     for row in rows:
-        fields = to_json(row)
-        texts = {name: fields.pop(name) for name in LONG_FIELDS}
-        cut = [name for name in LONG_FIELDS if len(texts[name]) > SHORT_CHARACTERS]
-        del fields["shortened"]
-        shown.append(fields | {name: texts[name][:SHORT_CHARACTERS] for name in LONG_FIELDS} | {"shortened": cut})
+        texts = {name: row[name][:SHORT_CHARACTERS] for name in LONG_FIELDS}
+        cut = [name for name in LONG_FIELDS if len(row[name]) > SHORT_CHARACTERS]
+        shown.append({**_fields(row, names), **texts, "shortened": cut})
     return shown
