@@ -41,6 +41,7 @@ def create_app(
     history = history or open_history(settings)
     executor = executor or Executor(settings, observers=[Recorder(history)])
     app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # the redirect would be HTML
     app.extensions.update(executor=executor, history=history)
     logs.install(app)
     guards.install(app, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 
@@ -14,6 +15,16 @@ from sandbox.settings import Settings
 access_log = logging.getLogger("web.access")
 
 
+CONTROL_CHARACTERS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
+
+
+class OneLine(logging.Formatter):
+    """Escapes control characters of messages, which libraries take from requests, so that nobody can forge a line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return CONTROL_CHARACTERS.sub(lambda match: repr(match[0])[1:-1], super().formatMessage(record))
+
+
 def configure(settings: Settings) -> None:
     """Send all log records to stderr, in the form the settings ask for."""
     handler = logging.StreamHandler(sys.stderr)
@@ -22,7 +33,7 @@ def configure(settings: Settings) -> None:
             JsonFormatter(["asctime", "levelname", "name", "message"], rename_fields={"asctime": "time"})
         )
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
 
 

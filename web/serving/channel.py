@@ -87,8 +87,8 @@ class Channel(HTTPChannel):
         self.server.connections.discard(self)
 
     def send_continue(self) -> None:
-        """Invite the body, unless the request is refused already: waitress would read all of it first."""
-        if self.request.error:
+        """Invite the body, unless the request is refused already, or there is none: waitress would wait for it."""
+        if self.request.error or self.request.completed:
             self.request.expect_continue = False
         else:
             super().send_continue()

@@ -3,22 +3,33 @@
 What is different from waitress, each because of something its source does otherwise:
 - a body is bounded by the limit of its own route, and refused on its announced length, before it is read;
 - head and body have to arrive in time, and large bodies share a budget (`bodies.py`);
-- a request whose end two headers tell differently is refused (RFC 9112, section 6.1).
+- a request whose end headers do not tell plainly is refused (RFC 9112, section 6.1);
+- what waitress takes quadratic time for is refused first: headers on several lines, runs of blanks, endless lines
+  between chunks.
 """
 
 from __future__ import annotations
 
+import re
 import time
 
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.utilities import Error
+from waitress.receiver import ChunkedReceiver
+from waitress.utilities import BadRequest, Error
 
 HEAD_SECONDS = 10
 """How long a client may take to send the head of a request."""
 BODY_SECONDS = 20
 """How long it may take to send the body, beside a second for each `BODY_BYTES_PER_SECOND`."""
 BODY_BYTES_PER_SECOND = 32 << 10
+
+
+CHUNK_LINE_BYTES = 1024
+TRAILER_BYTES = 8192
+
+SLOW_HEAD = re.compile(rb"\n[ \t]|[ \t]{65}")
+"""A header that goes on in the next line, which RFC 9112, section 5.2, lets a server refuse, or a run of blanks."""
 
 
 class TooSlow(Error):
@@ -53,16 +64,38 @@ class Parser(HTTPRequestParser):
         consumed: int = super().received(data)
         if was_in_head and self.headers_finished:
             self.restart_clock()
+        if not self.error and self._is_badly_chunked():
+            self.fail(BadRequest("a line between chunks is too long"))
         if not self.error and not self._count_body():
             self.fail(TooManyBodies(""))
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
+        if SLOW_HEAD.search(header_plus):
+            raise ParsingError("a header on several lines, or too many blanks")
+        try:
+            super().parse_header(header_plus)
+        except ValueError as problem:  # of an address or a number that is none
+            raise ParsingError("the head makes no sense") from problem
         self.adj = self.adj.of_path(self.path)
-        names = {line.partition(b":")[0].lower() for line in header_plus.split(b"\r\n")[1:]}
-        if b"transfer-encoding" in names and (b"content-length" in names or self.version != "1.1"):
+        self._check_length(header_plus)
+
+    def _check_length(self, header_plus: bytes) -> None:
+        """Refuse a request whose end somebody in between may see elsewhere.
+
+        :raises ParsingError: for a transfer encoding beside a length, other than one `chunked`, or in HTTP/1.0.
+        """
+        fields = [line.partition(b":") for line in header_plus.split(b"\r\n")[1:]]
+        encodings = [value.strip().lower() for name, _, value in fields if name.lower() == b"transfer-encoding"]
+        has_length = any(name.lower() == b"content-length" for name, _, _ in fields)
+        if encodings and (encodings != [b"chunked"] or has_length or self.version != "1.1"):
             raise ParsingError("the length of the body is ambiguous")
+
+    def _is_badly_chunked(self) -> bool:
+        receiver = self.body_rcv
+        if not isinstance(receiver, ChunkedReceiver):
+            return False
+        return len(receiver.control_line) > CHUNK_LINE_BYTES or len(receiver.trailer) > TRAILER_BYTES
 
     def _count_body(self) -> bool:
         """Whether there is room for what the body has announced or, without a length, for what came of it."""
@@ -86,8 +119,8 @@ class Parser(HTTPRequestParser):
         """Whether the client has had its time, by the monotonic clock."""
         allowed_seconds: float = HEAD_SECONDS
         if self.headers_finished:
-            body_bytes = self.content_length or self.body_bytes_received
-            allowed_seconds = BODY_SECONDS + body_bytes / BODY_BYTES_PER_SECOND
+            # By what has come, not by what was announced: an empty promise shall not hold room for minutes.
+            allowed_seconds = BODY_SECONDS + self.body_bytes_received / BODY_BYTES_PER_SECOND
         return now - self._clock_started_at > allowed_seconds
 
     def close(self) -> None:
