@@ -160,6 +160,9 @@ function show(result) {
   if (result.language === "node" && result.status === "error") output.showMessage();
 }
 
+/** What the badge says of a request that failed, by its code. @type {Record<string, string>} */
+const FAILED_WORDS = { busy: "Server busy", offline: "No connection", lost: "Connection lost", container_lost: "Lost" };
+
 /** @param {unknown} problem @param {() => Promise<Order>} order */
 function fail(problem, order) {
   status.stopClock();
@@ -169,7 +172,7 @@ function fail(problem, order) {
   if (problem.code === "cancelled") return status.badge("Stopped", "warn");
   const isBusy = problem.code === "busy";
   const isOurs = isBusy || problem.retryAfter > 0 || ["offline", "lost", "container_lost"].includes(problem.code);
-  const words = isBusy ? "Server busy" : problem.code === "offline" ? "No connection" : isOurs ? "Not run" : "Refused";
+  const words = FAILED_WORDS[problem.code] ?? (isOurs ? "Not run" : "Refused");
   status.badge(words, isBusy ? "warn" : "bad");
   status.notice(problem, isOurs ? () => start(order) : null);
 }

@@ -112,6 +112,7 @@ def test_a_connection_that_breaks_in_the_middle_is_no_result(page: Page) -> None
     write(page, "print(1)")
     page.click("#run")
     expect(page.locator("#notice")).to_contain_text("The connection broke")
+    expect(badge(page)).to_have_text("Connection lost")
     expect(page.locator("#output")).to_have_text("half")
 
 
