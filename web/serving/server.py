@@ -122,6 +122,7 @@ class Server:
         self.url = url(settings, sockets)
         self._map: dict[int, Any] = {}
         self._stopping = threading.Event()
+        self._ending = threading.RLock()  # a signal handler may interrupt who holds it
         self._next_check = 0.0
         runs = settings.effective_concurrent_runs() + settings.queue_size
         self._dispatcher = Dispatcher(runs + SPARE_THREADS)
@@ -146,7 +147,9 @@ class Server:
         while any(channel.is_busy() for channel in self._connections) and time.monotonic() < deadline:
             self._turn(0.05)
         self._dispatcher.shutdown(timeout=1)
-        wasyncore.close_all(self._map)
+        with self._ending:
+            self._listeners = []
+            wasyncore.close_all(self._map)
 
     @property
     def is_stopping(self) -> bool:
@@ -154,9 +157,10 @@ class Server:
 
     def stop(self) -> None:
         """Make `run` drain and return. May be called from any thread and from a signal handler."""
-        self._stopping.set()
-        for listener in self._listeners:
-            listener.pull_trigger()
+        with self._ending:  # else `run` may end at once and close what is pulled here
+            self._stopping.set()
+            for listener in self._listeners:
+                listener.pull_trigger()
 
     def _turn(self, seconds: float = LOOP_SECONDS) -> None:
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
