@@ -28,7 +28,7 @@ from sandbox.box.container import Container, NotStarted
 from sandbox.box.pool import Pool
 from sandbox.box.protocol import Captured, Order, Report
 from sandbox.box.teardown import Teardown
-from sandbox.engine.flags import container_name, options_for, park_words, run_words
+from sandbox.engine.flags import container_name, options_for, run_words, waiting_words
 from sandbox.engine.image import Image
 from sandbox.engine.instance import Instance
 from sandbox.errors import Cancelled, SandboxError
@@ -82,7 +82,7 @@ class Executor:
         if removed:
             log.warning("removed %d containers of an earlier server", removed)
         self._pool = Pool(
-            start=lambda language: self._start(language, parked=True),
+            start=lambda language: self._start(language, waiting=True),
             retire=self._teardown.retire,
             image_id=self._image.id,
             sizes={"python": settings.pool_python, "node": settings.pool_node},
@@ -220,26 +220,26 @@ class Executor:
         while (container := self._pool.take(language)) is not None:
             yield container
         for _ in range(COLD_STARTS):
-            yield self._start(language, parked=order.parked)
+            yield self._start(language, waiting=order.may_use_waiting)
 
     def _order(self, request: RunRequest) -> Order:
         language = LANGUAGES[request.language]
         is_archive = request.archive is not None
         entry = request.entry if is_archive else language.file_name
-        parked = not is_archive and not request.args and languages.can_be_parked(language, request.code)
+        may_use_waiting = not is_archive and not request.args and language.fits_waiting(request.code)
         return Order(
             command=language.command(entry, request.args),
-            settings=language.settings(parked=parked),
+            settings=language.settings(waiting=may_use_waiting),
             payload=request.archive.data if request.archive else request.code.encode(),
             names=request.archive.names if request.archive else None,
             stdin=request.stdin.encode(),
-            parked=parked,
+            may_use_waiting=may_use_waiting,
             timeout_seconds=self.limits.timeout_seconds,
             output_bytes=self.limits.output_bytes,
             output_stop_bytes=self.limits.output_stop_bytes,
         )
 
-    def _start(self, language: str, *, parked: bool) -> Container:
+    def _start(self, language: str, *, waiting: bool) -> Container:
         number = self._instance.new_number()
         # Twice the age at which the pool replaces it, should nobody be left to do that.
         wait_seconds = self.settings.pool_max_age_seconds * 2 + 60
@@ -249,7 +249,7 @@ class Executor:
             number=number,
             labels=self._instance.labels,
             app_mb=self._app_mb(),
-            park=park_words(LANGUAGES[language], wait_seconds) if parked else (),
+            waiting=waiting_words(LANGUAGES[language], wait_seconds) if waiting else (),
         )
         return Container(self._client, words, container_name(number))
 
@@ -309,7 +309,7 @@ def default_executor() -> Executor:
     return executor
 
 
-def run_code(code: str, language: str = "python", *, stdin: str = "", args: Sequence[str] = ()) -> RunResult:
+def run_code(code: str, language: str = languages.DEFAULT, *, stdin: str = "", args: Sequence[str] = ()) -> RunResult:
     """Run a single-file program.
 
     :raises InvalidRequest: for an unknown language, empty code, or anything that is too long.
@@ -317,7 +317,7 @@ def run_code(code: str, language: str = "python", *, stdin: str = "", args: Sequ
     return default_executor().run(_code_request(code, language, stdin, args))
 
 
-def run_zip(data: bytes, entry: str | None = None, language: str = "python") -> RunResult:
+def run_zip(data: bytes, entry: str | None = None, language: str = languages.DEFAULT) -> RunResult:
     """Run the file `entry` of a zip archive; without an entry, its obvious one.
 
     :raises InvalidArchive: when the archive is not acceptable.
@@ -329,7 +329,9 @@ def run_zip(data: bytes, entry: str | None = None, language: str = "python") -> 
     return executor.run(RunRequest(language=chosen.name, archive=archive, entry=entry))
 
 
-def run_files(files: Mapping[str, bytes | str], entry: str | None = None, language: str = "python") -> RunResult:
+def run_files(
+    files: Mapping[str, bytes | str], entry: str | None = None, language: str = languages.DEFAULT
+) -> RunResult:
     """Run a program of several files, named by their relative paths."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -340,7 +342,7 @@ def run_files(files: Mapping[str, bytes | str], entry: str | None = None, langua
 
 def run_multiple(tasks: Sequence[Mapping[str, str]]) -> list[RunResult]:
     """Run tasks `{"code": …, "language": …}` in parallel; their results in the order asked."""
-    requests = [_code_request(task["code"], task.get("language", "python")) for task in tasks]
+    requests = [_code_request(task["code"], task.get("language", languages.DEFAULT)) for task in tasks]
     return default_executor().run_many(requests)
 
 

@@ -49,7 +49,7 @@ def finish(pid, reader):
     os.close(reader)
     return status
 
-def park(command, environment):
+def start_waiting(command, environment):
     script = command[-1]
     os.mkfifo(script)
     program = start(command, environment)
@@ -66,7 +66,7 @@ def park(command, environment):
 for line in sys.stdin:
     command, environment, source = json.loads(line)
     if source is not None:
-        program, writer = park(command, environment)
+        program, writer = start_waiting(command, environment)
     started = time.perf_counter()
     if source is None:
         program = start(command, environment)
@@ -93,13 +93,13 @@ class BareLoop:
         """Milliseconds for `python3 hello.py` or `node hello.js`."""
         return self._run(language, f"/bench/{LANGUAGES[language].file_name}", None)
 
-    def run_parked(self, language: str) -> float:
+    def run_waiting(self, language: str) -> float:
         """Milliseconds from giving an interpreter that has started already its program, to its end."""
-        return self._run(language, f"/bench/parked-{LANGUAGES[language].file_name}", HELLO[language])
+        return self._run(language, f"/bench/waiting-{LANGUAGES[language].file_name}", HELLO[language])
 
     def _run(self, language: str, script: str, source: str | None) -> float:
         command = [LANGUAGES[language].interpreter, script]
-        settings = LANGUAGES[language].settings(parked=source is not None)
+        settings = LANGUAGES[language].settings(waiting=source is not None)
         order = [command, ENVIRONMENT | dict(setting.split("=", 1) for setting in settings), source]
         self._stdin.write(json.dumps(order) + "\n")
         self._stdin.flush()

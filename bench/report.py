@@ -173,9 +173,9 @@ def _memory(found: dict[str, float]) -> str:
         ("server, after 20 runs", f"{found['before_mb']:.1f} MB"),
         (f"server, after {found['runs']:.0f} more", f"{found['after_runs_mb']:.1f} MB"),
         ("server, after a program that wrote 64 MiB", f"{found['after_flood_mb']:.1f} MB"),
-        ("a waiting container, its own memory", f"{found['parked_container_mb']:.1f} MB"),
-        ("its docker client on the host", f"{found['parked_client_mb']:.1f} MB"),
-        ("its shim on the host", f"{found['parked_shim_mb']:.1f} MB"),
+        ("a waiting container, its own memory", f"{found['waiting_container_mb']:.1f} MB"),
+        ("its docker client on the host", f"{found['waiting_client_mb']:.1f} MB"),
+        ("its shim on the host", f"{found['waiting_shim_mb']:.1f} MB"),
         ("CPU of server and clients at rest", f"{found['cpu_at_rest'] * 100:.2f} % of one CPU"),
     ]
     return "### Memory, and the cost of doing nothing\n\n" + _table(("", ""), rows)

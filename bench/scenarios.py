@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.measure import Answer, Load, Probe, Spread, clocked, closed_loop, open_loop, side_by_side, spread
 from bench.plain import HELLO, BareLoop, bare_in_container, bare_on_host, plain_run
-from bench.service import Client, Service, connection, parked_cost, service
+from bench.service import Client, Service, connection, service, waiting_cost
 from executor import Executor
 from sandbox.engine.flags import options_for
 from sandbox.models import RunRequest
@@ -75,7 +75,7 @@ def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
                 {
                     BARE_HOST: _bare(host, language),
                     BARE_CONTAINER: _bare(container, language),
-                    FLOOR: Probe(functools.partial(host.run_parked, language), 0.15),
+                    FLOOR: Probe(functools.partial(host.run_waiting, language), 0.15),
                     PLAIN: Probe(functools.partial(plain_run, settings, language), rest),
                     COLD: _over_http(cold, language, rest),
                     WARM: _over_http(warm, language, rest),
@@ -235,7 +235,7 @@ def memory(settings: Settings, effort: Effort) -> dict[str, float]:
     """Of the server: resident memory along its way, CPU at rest. Of a waiting container: all it costs."""
     with service(settings.docker) as ours:
         found = {"started_mb": ours.rss_mb(), "cpu_at_rest": ours.cpu_share(effort.rest_seconds)}
-        found |= {f"parked_{name}": value for name, value in asdict(parked_cost(ours)).items()}
+        found |= {f"waiting_{name}": value for name, value in asdict(waiting_cost(ours)).items()}
         _soak(ours, min(20, effort.soak_runs))
         found["before_mb"] = ours.rss_mb()
         _soak(ours, effort.soak_runs)

@@ -29,7 +29,7 @@ class Service:
     def __init__(self, data_dir: Path, docker: str, settings: dict[str, object], program: str) -> None:
         self.data_dir = data_dir
         self.docker = docker
-        self.parked = int(str(settings.get("pool_python", 5))) + int(str(settings.get("pool_node", 2)))
+        self.waiting = int(str(settings.get("pool_python", 5))) + int(str(settings.get("pool_node", 2)))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -45,7 +45,7 @@ class Service:
     def wait_warm(self) -> None:
         """Return when it answers and as many containers wait as it wants to keep."""
         deadline = time.monotonic() + READY_SECONDS
-        while not (self._answers() and len(self.containers()) == self.parked):
+        while not (self._answers() and len(self.containers()) == self.waiting):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"The server did not get ready:\n{self._log.read_text()}")
             time.sleep(0.2)
@@ -58,7 +58,7 @@ class Service:
 
     def containers(self) -> list[str]:
         """The ids of its containers."""
-        if not self.parked:
+        if not self.waiting:
             return []
         scope = (self.data_dir / "scope").read_text()
         argv = [self.docker, "ps", "--no-trunc", "--filter", f"label={LABEL}.scope={scope}", "--format", "{{.ID}}"]
@@ -86,7 +86,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class ParkedCost:
+class WaitingCost:
     """Memory of one waiting container, in MiB: its cgroup, and its two helpers on the host (proportional set size)."""
 
     container_mb: float
@@ -94,12 +94,12 @@ class ParkedCost:
     shim_mb: float
 
 
-def parked_cost(service: Service) -> ParkedCost:
+def waiting_cost(service: Service) -> WaitingCost:
     """The average over those that wait. Works where the engine runs on this host."""
     ids = service.containers()
     clients = [pid for pid in _pids() if _stat(pid)[1] == str(service.process.pid)]
     shims = [pid for pid in _pids() for container in ids if container in _command_line(pid) and "shim" in _name(pid)]
-    return ParkedCost(
+    return WaitingCost(
         container_mb=sum(_cgroup_mb(_supervisor(service.docker, container)) for container in ids) / len(ids),
         client_mb=sum(_pss_mb(pid) for pid in clients) / len(ids),
         shim_mb=sum(_pss_mb(pid) for pid in shims) / len(ids),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sandbox.errors import InvalidArchive, InvalidRequest
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
-from sandbox.languages import NODE
+from sandbox.languages import LANGUAGES
 from sandbox.settings import Settings
 from tests import zips
 
@@ -250,7 +250,7 @@ def test_a_mutated_archive_is_accepted_or_refused_but_never_crashes(choices: st.
     with zipfile.ZipFile(io.BytesIO(data)) as opened:
         assert set(archive.names) <= set(opened.namelist())
     with contextlib.suppress(InvalidRequest):
-        assert choose_entry(archive, NODE, None) in archive.names
+        assert choose_entry(archive, LANGUAGES["node"], None) in archive.names
 
 
 SAFE_NAMES = st.lists(

@@ -67,7 +67,7 @@ def status_fields(result: RunResult) -> dict[str, list[str]]:
     return {name: value.split() for name, value in pairs}
 
 
-@pytest.mark.parametrize("args", [(), ("unparked",)])
+@pytest.mark.parametrize("args", [(), ("own interpreter",)])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_program_is_nobody_and_has_no_privilege(run: Run, language: str, args: tuple[str, ...]) -> None:
     fields = status_fields(run(READ_STATUS[language], language, args=args))
@@ -271,7 +271,7 @@ def test_a_crash_starts_no_helper_on_the_host(run: Run) -> None:
 # --- What there is to see ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("args", [(), ("unparked",)])
+@pytest.mark.parametrize("args", [(), ("own interpreter",)])
 def test_a_program_has_three_descriptors(run: Run, args: tuple[str, ...]) -> None:
     result = run(
         "import os\nfor number in range(1024):\n    try: os.fstat(number); print(number)\n    except OSError: pass",
@@ -280,7 +280,7 @@ def test_a_program_has_three_descriptors(run: Run, args: tuple[str, ...]) -> Non
     assert result.output == "0\n1\n2\n"
 
 
-@pytest.mark.parametrize("args", [(), ("unparked",)])
+@pytest.mark.parametrize("args", [(), ("own interpreter",)])
 def test_the_environment_is_a_handful_of_variables(run: Run, args: tuple[str, ...]) -> None:
     common = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/app", "LANG": "C.UTF-8"}
     python = run("import os, json; print(json.dumps(dict(os.environ)))", args=args)

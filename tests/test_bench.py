@@ -106,7 +106,7 @@ def check_sizes(found: dict[str, Any]) -> None:
 
 
 def check_memory(found: dict[str, float]) -> None:
-    assert found["parked_container_mb"] > 1
+    assert found["waiting_container_mb"] > 1
     assert 20 < found["started_mb"] <= found["after_flood_mb"] + 20
 
 

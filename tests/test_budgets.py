@@ -131,7 +131,7 @@ def test_no_two_containers_that_live_at_once_have_the_same_user(executor: Execut
     assert all(1_900_000_000 <= uid < 1_900_050_000 for uid in uids)
 
 
-@pytest.mark.parametrize("args", [(), ("unparked",)])
+@pytest.mark.parametrize("args", [(), ("own interpreter",)])
 def test_the_user_has_a_name_wherever_programs_ask_for_it(executor: Executor, args: tuple[str, ...]) -> None:
     python = executor.run(
         RunRequest(

@@ -21,7 +21,6 @@ from pathlib import Path
 import pytest
 
 from executor import Executor
-from sandbox import languages
 from sandbox.box.protocol import Order
 from sandbox.engine.flags import container_name, options_for, run_words
 from sandbox.engine.instance import NUMBERS
@@ -46,7 +45,7 @@ def read_programs(language: str) -> dict[str, str]:
 
 # The programs of those files that get an interpreter of their own. In all others a word that asks for one is spelled in
 # two parts, or they would not be compared with a waiting interpreter at all.
-NOT_PARKED = {
+OWN_INTERPRETER = {
     "python": set[str](),
     "node": {
         "the whole process object",
@@ -206,8 +205,8 @@ class ColdExecutor(Executor):
     """Starts every interpreter when its program is there, and never before."""
 
     def _order(self, request: RunRequest) -> Order:
-        settings = LANGUAGES[request.language].settings(parked=False)
-        return dataclasses.replace(super()._order(request), parked=False, settings=settings)
+        settings = LANGUAGES[request.language].settings(waiting=False)
+        return dataclasses.replace(super()._order(request), may_use_waiting=False, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -340,11 +339,11 @@ def test_a_project_runs_as_it_would_in_its_folder(
 def test_the_programs_of_this_test_do_get_a_waiting_interpreter(language: str) -> None:
     """Lest the comparison prove nothing: only few of them may ask for an interpreter of their own."""
     codes = [code for of, code in CODES.values() if of == language]
-    parked = [code for code in codes if languages.can_be_parked(LANGUAGES[language], code)]
-    assert len(parked) > 0.85 * len(codes)
+    fitting = [code for code in codes if LANGUAGES[language].fits_waiting(code)]
+    assert len(fitting) > 0.85 * len(codes)
     programs = read_programs(language).items()
-    not_parked = {title for title, code in programs if not languages.can_be_parked(LANGUAGES[language], code)}
-    assert not_parked == NOT_PARKED[language]
+    others = {title for title, code in programs if not LANGUAGES[language].fits_waiting(code)}
+    assert others == OWN_INTERPRETER[language]
 
 
 @pytest.mark.parametrize(
@@ -364,4 +363,4 @@ def test_the_programs_of_this_test_do_get_a_waiting_interpreter(language: str) -
     ],
 )
 def test_a_program_that_could_notice_the_wait_gets_an_interpreter_of_its_own(language: str, code: str) -> None:
-    assert not languages.can_be_parked(LANGUAGES[language], code)
+    assert not LANGUAGES[language].fits_waiting(code)

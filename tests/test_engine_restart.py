@@ -205,7 +205,7 @@ def warm(server: Server, count: int) -> set[str]:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_server_survives_its_engine(own_engine: OwnEngine, tmp_path: Path, how: signal.Signals) -> None:
     with serve(tmp_path, pool_python=2, pool_node=1) as server:
-        parked = warm(server, 3)
+        before = warm(server, 3)
         assert post(server).json()["output"] == "hello\n"
         own_engine.end(how)
         try:
@@ -219,7 +219,7 @@ def test_a_server_survives_its_engine(own_engine: OwnEngine, tmp_path: Path, how
         finally:
             own_engine.start()
         assert post(server).json()["output"] == "hello\n", "it did not recover at once"
-        assert not warm(server, 3) & parked, "containers from before the restart are still waiting"
+        assert not warm(server, 3) & before, "containers from before the restart are still waiting"
         assert post(server).json()["output"] == "hello\n"
 
 

@@ -10,11 +10,12 @@ import pytest
 from sandbox.errors import InvalidRequest
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
-from sandbox.languages import NODE, PYTHON
+from sandbox.languages import LANGUAGES
 from sandbox.settings import Settings
 from tests import zips
 from tests.conftest import ROOT
 
+PYTHON, NODE = LANGUAGES["python"], LANGUAGES["node"]
 SETTINGS = Settings(max_archive_members=20, max_archive_bytes=10_000)
 
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from sandbox.engine.flags import SUPERVISOR_CAPABILITIES, EngineOptions, park_words, run_words
-from sandbox.languages import LANGUAGES, NODE, PYTHON
+from sandbox.engine.flags import SUPERVISOR_CAPABILITIES, EngineOptions, run_words, waiting_words
+from sandbox.languages import LANGUAGES
 from sandbox.models import Limits
 
 LIMITS = Limits(
@@ -143,7 +143,7 @@ def test_docker_is_told_not_to_copy_the_hosts_name_servers_and_podman_cannot_be(
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda language: language.name)
 def test_a_container_that_waits_is_told_what_to_start_after_the_image(language) -> None:  # type: ignore[no-untyped-def]
-    argv = command(park=park_words(language, 1260.0))
+    argv = command(waiting=waiting_words(language, 1260.0))
     words = argv[argv.index(OPTIONS.image) + 1 :]
     settings = [f"{name}={value}" for name, value in (*language.environment, *language.warm_up)]
     assert words == ["42", "1260", *settings, *language.command(language.file_name)]
@@ -155,5 +155,5 @@ def test_nothing_of_a_program_ever_is_on_the_command_line() -> None:
 
 
 def test_python_and_node_wait_for_the_same_files_that_runs_name() -> None:
-    assert park_words(PYTHON, 1)[-2:] == ["python3", "/app/user_code.py"]
-    assert park_words(NODE, 1)[-2:] == ["node", "/app/user_code.js"]
+    assert waiting_words(LANGUAGES["python"], 1)[-2:] == ["python3", "/app/user_code.py"]
+    assert waiting_words(LANGUAGES["node"], 1)[-2:] == ["node", "/app/user_code.js"]

@@ -1,11 +1,13 @@
-"""A language is a row; names are found however they are written."""
+"""A language is a file; names are found however they are written."""
 
 from __future__ import annotations
 
 import pytest
 
 from sandbox.errors import InvalidRequest
-from sandbox.languages import LANGUAGES, NODE, PYTHON, can_be_parked, resolve
+from sandbox.languages import DEFAULT, LANGUAGES, resolve
+
+PYTHON, NODE = LANGUAGES["python"], LANGUAGES["node"]
 
 
 @pytest.mark.parametrize("name", ["python", "py", "python3", "Python", "PY", " python "])
@@ -53,13 +55,28 @@ def test_an_entry_is_never_taken_for_an_option() -> None:
     ],
 )
 def test_a_source_that_may_declare_an_encoding_gets_its_own_interpreter(code: str) -> None:
-    assert not can_be_parked(PYTHON, code)
+    assert not PYTHON.fits_waiting(code)
 
 
 @pytest.mark.parametrize("code", ["print(1)", "\n\n# coding: latin-1\n", "coding = 1", "# a comment\nprint(1)"])
 def test_other_sources_take_a_waiting_interpreter(code: str) -> None:
-    assert can_be_parked(PYTHON, code)
+    assert PYTHON.fits_waiting(code)
 
 
 def test_node_has_no_such_declaration() -> None:
-    assert can_be_parked(NODE, "// coding: latin-1")
+    assert NODE.fits_waiting("// coding: latin-1")
+
+
+def test_a_package_json_names_the_places_where_node_would_look() -> None:
+    assert NODE.manifest and NODE.manifest.name == "package.json"
+    assert NODE.manifest.main_of(b'{"main": "./lib"}') == ("lib.js", "lib/index.js")
+    assert NODE.manifest.main_of(b'{"main": "a.mjs"}') == ("a.mjs", "a.mjs.js", "a.mjs/index.js")
+
+
+@pytest.mark.parametrize("manifest", [b"", b"\xff", b"[" * 65536, b"null", b'{"main": {}}', b'{"name": "x"}'])
+def test_a_strange_package_json_names_none(manifest: bytes) -> None:
+    assert NODE.manifest and NODE.manifest.main_of(manifest) == ()
+
+
+def test_the_default_language_is_offered_first() -> None:
+    assert next(iter(LANGUAGES)) == DEFAULT == "python"

@@ -148,6 +148,7 @@ def copy(tmp_path: Path) -> Path:
         ("sandbox/models.py", "import flask", "flask belongs to"),
         ("sandbox/box/pool.py", "def late():\n    import flask", "flask belongs to"),
         ("sandbox/models.py", "from sandbox.settings import Settings", "rank 2 is not below 0"),
+        ("sandbox/languages/node.py", "from sandbox.settings import Settings", "rank 2 is not below 1"),
         ("sandbox/engine/flags.py", "from sandbox.box.protocol import Order", "rank 4 is not below 3"),
         ("sandbox/intake/entry.py", "from sandbox.engine.client import Client", "rank 3 is not below 3"),
         ("sandbox/box/container.py", "import subprocess", "only sandbox.engine.client starts processes"),

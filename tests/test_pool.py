@@ -292,7 +292,7 @@ def waiting(data_dir: Path) -> set[str]:
     return set(containers(data_dir))
 
 
-def test_a_container_killed_while_parked_costs_nobody_a_run(data_dir: Path) -> None:
+def test_a_container_killed_while_it_waits_costs_nobody_a_run(data_dir: Path) -> None:
     with Executor(load(data_dir=data_dir, pool_python=2, pool_node=0)) as executor:
         assert executor.wait_warm(60)
         killed = waiting(data_dir)

@@ -108,7 +108,7 @@ def run_briefly(brief_executor: Executor) -> Run:
     return runner(brief_executor)
 
 
-@pytest.mark.parametrize("args", [(), ("unparked",)])
+@pytest.mark.parametrize("args", [(), ("own interpreter",)])
 @pytest.mark.parametrize("trick", TRICKS)
 def test_pid_1_keeps_the_time_of_a_program_that(trick: str, args: tuple[str, ...], run_briefly: Run) -> None:
     result = run_briefly(TRICKS[trick], stdin="x" * 65536, args=args)
@@ -147,7 +147,7 @@ except ChildProcessError: print("gone")
 """
 
 
-@pytest.mark.parametrize("args", [(), ("unparked",)])
+@pytest.mark.parametrize("args", [(), ("own interpreter",)])
 def test_cpu_time_counts_children_that_nobody_waits_for(run: Run, args: tuple[str, ...]) -> None:
     result = run(SPIN, args=args)
     assert result.output == "gone\n"

@@ -72,7 +72,7 @@ def test_without_a_thread_to_be_had_it_is_closed_all_the_same(monkeypatch: pytes
 @pytest.mark.parametrize("language", ["python", "node"])
 def test_a_supervisor_waits_for_the_host_before_it_exits(executor: Executor, language: str) -> None:
     code = {"python": "print(1)", "node": "console.log(1)"}[language]
-    container = executor._start(language, parked=True)
+    container = executor._start(language, waiting=True)
     try:
         container.wait_ready()
         order = executor._order(RunRequest(language=language, code=code))

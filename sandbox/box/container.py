@@ -86,7 +86,7 @@ class Container:
     # --- Before and during the run ------------------------------------------------------------------------
 
     def wait_ready(self) -> None:
-        """Return when the supervisor (and the interpreter it parks) waits for a run.
+        """Return when the supervisor (and the interpreter it has started) waits for a run.
 
         :raises EngineError: when the container did not get that far.
         """

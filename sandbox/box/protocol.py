@@ -45,7 +45,7 @@ class Order:
     """Source of the one file `command[1]`, or a zip of which `names` are unpacked."""
     names: tuple[str, ...] | None
     stdin: bytes
-    parked: bool
+    may_use_waiting: bool
     """Whether an interpreter that already waits may be used."""
     timeout_seconds: float
     output_bytes: int
@@ -53,7 +53,7 @@ class Order:
 
     def frames(self) -> bytes:
         parts = (
-            (b"R", ORDER.pack(self.parked, self.timeout_seconds, self.output_bytes, self.output_stop_bytes)),
+            (b"R", ORDER.pack(self.may_use_waiting, self.timeout_seconds, self.output_bytes, self.output_stop_bytes)),
             (b"A", _strings(self.command)),
             (b"V", _strings(self.settings)),
             (b"N", _strings(self.names or ())),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.engine.image import default_name
-from sandbox.languages import Language
+from sandbox.languages.language import Language
 from sandbox.models import Limits
 from sandbox.settings import Settings
 
@@ -114,12 +114,12 @@ def security_flags(options: EngineOptions) -> list[str]:
     return flags
 
 
-def park_words(language: Language, wait_seconds: float) -> list[str]:
+def waiting_words(language: Language, wait_seconds: float) -> list[str]:
     """The supervisor's further arguments in a container that shall wait with an interpreter of this language started.
 
     It ends by itself after `wait_seconds`, in case nobody is left to end it.
     """
-    return [str(int(wait_seconds)), *language.settings(parked=True), *language.command(language.file_name)]
+    return [str(int(wait_seconds)), *language.settings(waiting=True), *language.command(language.file_name)]
 
 
 def container_name(number: int) -> str:
@@ -134,10 +134,10 @@ def run_words(
     number: int,
     labels: Mapping[str, str],
     app_mb: int,
-    park: Sequence[str] = (),
+    waiting: Sequence[str] = (),
 ) -> list[str]:
     """The client's arguments that start one container with the supervisor's stdin and stdout attached."""
     words = ["run", "--interactive", *mission_flags(limits), "--name", container_name(number)]
     for key, value in labels.items():
         words += ["--label", f"{key}={value}"]
-    return [*words, *resource_flags(limits, app_mb), *security_flags(options), options.image, str(number), *park]
+    return [*words, *resource_flags(limits, app_mb), *security_flags(options), options.image, str(number), *waiting]

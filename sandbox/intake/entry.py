@@ -1,19 +1,17 @@
 """Which file of an archive is started: the one named, or the only obvious one.
 
-Pure, like `archive`. One member may be looked into, under a tight budget: package.json, for a Node project's `main`.
+Pure, like `archive`. One member may be looked into, under a tight budget: the manifest of a language that has one.
 """
 
 from __future__ import annotations
 
 import difflib
 import io
-import json
 import zipfile
-from collections.abc import Iterator
 
 from sandbox.errors import InvalidRequest
 from sandbox.intake.archive import ZIPFILE_PROBLEMS, shown
-from sandbox.languages import NODE, Language
+from sandbox.languages.language import Language, Manifest
 from sandbox.models import Archive
 
 MANIFEST_BYTES = 64 << 10
@@ -26,8 +24,8 @@ COMPARED_CHARACTERS = 60
 def choose_entry(archive: Archive, language: Language, entry: str | None) -> str:
     """The file to start: the one named, or else the only obvious one.
 
-    Obvious is package.json's `main` (Node), else `main.py`, `app.py`, `index.js`, `main.js`; at the top, or in
-    the folder that holds everything.
+    Obvious is what the language's manifest names, else one of its `entry_names`; at the top, or in the folder that
+    holds everything. Else the only program there is.
 
     :raises InvalidRequest: when it is not there, no program of that language, or not obvious.
     """
@@ -49,7 +47,7 @@ def _comparable(names: tuple[str, ...]) -> list[str]:
 
 def _obvious_entry(archive: Archive, language: Language) -> str:
     top = _common_folder(archive.names)
-    if language is NODE and (main := _manifest_main(archive, top)):
+    if language.manifest and (main := _main_of(archive, top, language.manifest)):
         return main
     found = [top + name for name in language.entry_names if top + name in archive.names]
     programs = [name for name in archive.names if name.endswith(language.extensions)]
@@ -73,25 +71,14 @@ def _common_folder(names: tuple[str, ...]) -> str:
     return f"{tops.pop()}/" if len(tops) == 1 and all("/" in name for name in names) else ""
 
 
-def _manifest_main(archive: Archive, folder: str) -> str | None:
-    """The member that package.json names as `main`, if it does."""
-    manifest = f"{folder}package.json"
-    if manifest not in archive.names:
+def _main_of(archive: Archive, folder: str, manifest: Manifest) -> str | None:
+    """The member that the manifest of that folder names as the one to start, if it does."""
+    name = folder + manifest.name
+    if name not in archive.names:
         return None
     try:
-        with zipfile.ZipFile(io.BytesIO(archive.data)) as opened, opened.open(manifest) as file:
-            main = json.loads(file.read(MANIFEST_BYTES))["main"]
-    except (*ZIPFILE_PROBLEMS, TypeError, RecursionError):
+        with zipfile.ZipFile(io.BytesIO(archive.data)) as opened, opened.open(name) as file:
+            content = file.read(MANIFEST_BYTES)
+    except ZIPFILE_PROBLEMS:
         return None
-    if not isinstance(main, str):
-        return None
-    return next((name for name in _main_candidates(folder, main) if name in archive.names), None)
-
-
-def _main_candidates(folder: str, main: str) -> Iterator[str]:
-    """Where Node looks for a package's main: as it is, with `.js`, and as a folder with an index.js."""
-    path = folder + main.removeprefix("./").rstrip("/")
-    if path.endswith(NODE.extensions):
-        yield path
-    yield f"{path}.js"
-    yield f"{path}/index.js"
+    return next((folder + main for main in manifest.main_of(content) if folder + main in archive.names), None)

@@ -38,7 +38,7 @@ class ArchiveForm(BaseModel):
 
     file: Annotated[Any, WithJsonSchema(_FILE)]
     entry: str = Field("", description="The file to run. Optional when there is an obvious one.")
-    language: Language = languages.PYTHON.name
+    language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: str = Field("", description="A JSON list of strings.")
 

@@ -33,7 +33,7 @@ class Task(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     code: Code
-    language: Language = languages.PYTHON.name
+    language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: Args = Field(default_factory=list)
 
