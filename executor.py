@@ -85,7 +85,7 @@ class Executor:
             start=lambda language: self._start(language, waiting=True),
             retire=self._teardown.retire,
             image_id=self._image.id,
-            sizes={"python": settings.pool_python, "node": settings.pool_node},
+            sizes=settings.pool,
             max_age_seconds=settings.pool_max_age_seconds,
         )
         self._pool.open()

@@ -67,7 +67,7 @@ def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
         bare_on_host(settings.docker, options_for(settings, podman=False).image) as host,
         bare_in_container(settings) as container,
         service(settings.docker) as warm,
-        service(settings.docker, pool_python=0, pool_node=0) as cold,
+        service(settings.docker, pool="") as cold,
         direct(settings) as executor,
     ):
         return {
@@ -162,7 +162,7 @@ def overload(settings: Settings, effort: Effort) -> dict[str, Any]:
 def sizes(settings: Settings, effort: Effort) -> dict[str, Spread]:
     """Batches, larger outputs, a large archive and the history, paced."""
     archive = many_files(1000)
-    with service(settings.docker, pool_node=0) as ours:
+    with service(settings.docker, pool="python:5") as ours:
         client = Client(ours)
         probes: dict[str, Callable[[], float]] = {
             ONE: lambda: _expect(client, HELLO["python"], "hello\n"),
@@ -183,7 +183,7 @@ def sizes(settings: Settings, effort: Effort) -> dict[str, Spread]:
 
 def server_alone(settings: Settings, count: int) -> list[float]:
     """Milliseconds for each of so many runs, back to back, of a program that takes no time at all."""
-    with service(settings.docker, program="bench/instant.py", pool_python=0, pool_node=0) as instant:
+    with service(settings.docker, program="bench/instant.py", pool="") as instant:
         client = Client(instant)
         return [client.run(HELLO["python"], "python", "hello\n").milliseconds for _ in range(count)]
 

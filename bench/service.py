@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.measure import Answer
 from sandbox.engine.flags import LABEL
+from sandbox.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 120.0
@@ -29,7 +30,8 @@ class Service:
     def __init__(self, data_dir: Path, docker: str, settings: dict[str, object], program: str) -> None:
         self.data_dir = data_dir
         self.docker = docker
-        self.waiting = int(str(settings.get("pool_python", 5))) + int(str(settings.get("pool_node", 2)))
+        sizes = load(pool=settings["pool"]).pool if "pool" in settings else Settings.model_fields["pool"].default
+        self.waiting = sum(sizes.values())
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]

@@ -16,6 +16,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sandbox.errors import InvalidRequest
+from sandbox.languages import LANGUAGES, resolve
 from sandbox.models import Limits
 
 PREFIX = "SCE_"
@@ -26,6 +28,11 @@ ORIGIN = re.compile(rf"[a-z][a-z0-9+.-]*://(?:{HOST_NAME.pattern})(?::[0-9]{{1,5
 
 NameList = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment."""
+
+POOL_ENTRY = re.compile(r"\s*([^:\s]+)\s*:\s*([0-9]{1,2})\s*")
+MAX_POOL = 64
+PoolSizes = Annotated[dict[str, int], NoDecode]
+"""`LANGUAGE:NUMBER`, comma-separated, in the environment."""
 
 
 class SettingsError(Exception):
@@ -108,10 +115,11 @@ class Settings(BaseSettings):
     max_arg_characters: int = _row(1000, "Length of one argument.", unit="characters", ge=1, le=100_000)
 
     # Containers that wait, and who has to wait.
-    pool_python: int = _row(
-        5, "Python containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64
+    pool: PoolSizes = _row(
+        {language.name: language.pool for language in LANGUAGES.values() if language.pool},
+        "Containers kept waiting for each language. The programs of one that is not named start cold.",
+        unit="containers",
     )
-    pool_node: int = _row(2, "Node.js containers kept waiting; 0 starts each run cold.", unit="containers", ge=0, le=64)
     pool_max_age_seconds: float = _row(600, "Age at which a waiting container is replaced.", unit="seconds", gt=0)
     max_concurrent_runs: int = _row(
         0, "Programs running at once; 0 decides by CPUs and memory.", unit="runs", ge=0, le=256
@@ -131,6 +139,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("pool", mode="before")
+    @classmethod
+    def _split_pool(cls, value: object) -> object:
+        return _pool_sizes(value) if isinstance(value, str) else value
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -184,6 +197,26 @@ class Settings(BaseSettings):
         return min(self.max_batch_tasks, self.effective_concurrent_runs() + self.queue_size)
 
 
+def _pool_sizes(text: str) -> dict[str, int]:
+    """`python:5,node:2` by language; whatever a request may call one may be written here.
+
+    :raises ValueError: with a sentence that says what is wrong.
+    """
+    sizes: dict[str, int] = {}
+    for entry in filter(str.strip, text.split(",")):
+        match = POOL_ENTRY.fullmatch(entry)
+        if not match or int(match[2]) > MAX_POOL:
+            raise ValueError(f"{entry.strip()!r} is no language with a number from 0 to {MAX_POOL} (python:5)")
+        try:
+            name = resolve(match[1]).name
+        except InvalidRequest as problem:
+            raise ValueError(problem.message) from None
+        if name in sizes:
+            raise ValueError(f"{name} is named twice")
+        sizes[name] = int(match[2])
+    return sizes
+
+
 def load(**overrides: Any) -> Settings:
     """The settings from the environment and `.env`, with `overrides` on top.
 
@@ -213,10 +246,16 @@ def table() -> str:
     lines = ["| variable | default | unit | meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        default = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
-        shown = f"`{default}`" if default else ""
+        shown = f"`{default}`" if (default := _written(field.default)) else ""
         lines.append(f"| `{PREFIX}{name.upper()}` | {shown} | {extra.get('unit', '')} | {field.description} |")
     return "\n".join(lines)
+
+
+def _written(default: object) -> str:
+    """A default as one would write it into the environment."""
+    if isinstance(default, dict):
+        return ",".join(f"{name}:{number}" for name, number in default.items())
+    return ",".join(default) if isinstance(default, tuple) else str(default)
 
 
 if __name__ == "__main__":

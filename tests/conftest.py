@@ -65,7 +65,7 @@ def real_engine(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """The defaults, with a data folder of the test's own and no waiting containers."""
-    return load(data_dir=tmp_path / "data", pool_python=0, pool_node=0)
+    return load(data_dir=tmp_path / "data", pool="")
 
 
 @pytest.fixture(scope="session")

@@ -30,8 +30,7 @@ def brief_executor(real_engine: None, tmp_path_factory: pytest.TempPathFactory) 
     """An executor for programs that never end by themselves."""
     settings = load(
         data_dir=tmp_path_factory.mktemp("brief"),
-        pool_python=0,
-        pool_node=0,
+        pool="",
         timeout_seconds=2,
         output_bytes=64 << 10,
         output_stop_bytes=4 << 20,

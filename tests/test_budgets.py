@@ -64,7 +64,7 @@ BUDGETS = {
 @pytest.fixture(scope="module")
 def cold(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """An executor that starts a container for each run."""
-    with Executor(load(data_dir=tmp_path_factory.mktemp("cold"), pool_python=0, pool_node=0)) as executor:
+    with Executor(load(data_dir=tmp_path_factory.mktemp("cold"), pool="")) as executor:
         yield executor
 
 

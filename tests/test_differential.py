@@ -216,7 +216,7 @@ def waiting(executor: Executor) -> Callable[[RunRequest], Behaviour]:
 
 @pytest.fixture(scope="module")
 def cold(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[RunRequest], Behaviour]]:
-    settings = load(data_dir=tmp_path_factory.mktemp("cold"), pool_python=0, pool_node=0)
+    settings = load(data_dir=tmp_path_factory.mktemp("cold"), pool="")
     with ColdExecutor(settings) as executor:
         yield lambda request: Behaviour.of(executor.run(request))
 

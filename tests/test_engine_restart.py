@@ -204,7 +204,7 @@ def warm(server: Server, count: int) -> set[str]:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_server_survives_its_engine(own_engine: OwnEngine, tmp_path: Path, how: signal.Signals) -> None:
-    with serve(tmp_path, pool_python=2, pool_node=1) as server:
+    with serve(tmp_path, pool="python:2,node:1") as server:
         before = warm(server, 3)
         assert post(server).json()["output"] == "hello\n"
         own_engine.end(how)
@@ -225,7 +225,7 @@ def test_a_server_survives_its_engine(own_engine: OwnEngine, tmp_path: Path, how
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_whose_engine_dies_is_answered(own_engine: OwnEngine, tmp_path: Path, how: signal.Signals) -> None:
-    with serve(tmp_path, pool_python=0, pool_node=0, timeout_seconds=60) as server, ThreadPoolExecutor(1) as client:
+    with serve(tmp_path, pool="", timeout_seconds=60) as server, ThreadPoolExecutor(1) as client:
         answer = client.submit(post, server, "import time; time.sleep(50)")
         (name,) = warm(server, 1)
         assert eventually(lambda: "user_code.py" in docker("top", name, check=False), START_SECONDS)
@@ -255,7 +255,7 @@ def test_an_engine_that_answers_and_starts_nothing_is_not_ready(
 
     with contextlib.ExitStack() as stack:
         with own_engine.locked_up():
-            executor = stack.enter_context(Executor(load(data_dir=tmp_path, pool_python=1, pool_node=0)))
+            executor = stack.enter_context(Executor(load(data_dir=tmp_path, pool="python:1")))
             assert eventually(lambda: not ready(), 20)
             Image.of(executor.settings).check()
         assert eventually(ready, START_SECONDS)
@@ -267,7 +267,7 @@ def test_an_engine_that_answers_and_starts_nothing_is_not_ready(
 
 def test_sigterm_with_a_full_queue_answers_everybody(real_engine: None, tmp_path: Path) -> None:
     with (
-        serve(tmp_path, pool_python=1, pool_node=0, max_concurrent_runs=1, queue_size=4) as server,
+        serve(tmp_path, pool="python:1", max_concurrent_runs=1, queue_size=4) as server,
         ThreadPoolExecutor(6) as clients,
     ):
         running = clients.submit(post, server, "import time; time.sleep(4); print('finished')")

@@ -25,9 +25,7 @@ CONNECTIONS = RUNS + QUEUE + SPARE_CONNECTIONS
 @pytest.fixture(scope="module")
 def small(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the default bounds, but few runs at once."""
-    with serve(
-        tmp_path_factory.mktemp("small"), max_concurrent_runs=RUNS, queue_size=QUEUE, pool_python=2, pool_node=0
-    ) as server:
+    with serve(tmp_path_factory.mktemp("small"), max_concurrent_runs=RUNS, queue_size=QUEUE, pool="python:2") as server:
         yield server
 
 

@@ -241,7 +241,7 @@ import sys
 from executor import Executor
 from sandbox.models import RunRequest
 from sandbox.settings import load
-with Executor(load(data_dir=sys.argv[1], pool_python=1, pool_node=1)) as executor:
+with Executor(load(data_dir=sys.argv[1], pool="python:1,node:1")) as executor:
     executor.wait_warm(60)
     request = RunRequest("python", sys.argv[2])
     executor.run(request, on_output=lambda _, text: print(text, end="", flush=True))

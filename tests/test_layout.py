@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.languages import LANGUAGES
+from sandbox.languages.language import Language
 from tests.conftest import ROOT
 
 # The longest name that a module begins with counts. Docs: docs/architecture.md, "Modules".
@@ -171,3 +173,27 @@ def test_a_mutation_that_breaks_a_rule_is_found(copy: Path, file: str, line: str
 def test_the_files_of_a_folder_that_is_not_ranked_are_found(copy: Path) -> None:
     (copy / "sandbox" / "new.py").write_text("from sandbox import models\n")
     assert violations(copy) == ["sandbox.new imports sandbox.models: it has no rank"]
+
+
+# --- A language is one file -------------------------------------------------------------------------------
+
+LANGUAGE_FILES = "sandbox.languages"
+
+
+def words_of(language: Language) -> set[str]:
+    """What would say elsewhere that a module knows this language."""
+    return {language.name, language.title, language.file_name, language.interpreter}
+
+
+def test_a_language_is_named_in_its_own_file_only() -> None:
+    words = set[str]().union(*map(words_of, LANGUAGES.values()))
+    found = [
+        f"{module} says {constant.value!r}"
+        for module, path in modules(ROOT).items()
+        if module.startswith(("sandbox", "web", "app", "executor"))
+        and not begins(module, LANGUAGE_FILES)
+        and not begins(module, GUEST)
+        for constant in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(constant, ast.Constant) and constant.value in words
+    ]
+    assert found == []

@@ -23,8 +23,7 @@ def tight_executor(real_engine: None, tmp_path_factory: pytest.TempPathFactory) 
     """An executor whose limits are quick to reach."""
     settings = load(
         data_dir=tmp_path_factory.mktemp("tight"),
-        pool_python=0,
-        pool_node=0,
+        pool="",
         timeout_seconds=TIMEOUT_SECONDS,
         output_bytes=OUTPUT_BYTES,
         output_stop_bytes=OUTPUT_STOP_BYTES,

@@ -293,7 +293,7 @@ def waiting(data_dir: Path) -> set[str]:
 
 
 def test_a_container_killed_while_it_waits_costs_nobody_a_run(data_dir: Path) -> None:
-    with Executor(load(data_dir=data_dir, pool_python=2, pool_node=0)) as executor:
+    with Executor(load(data_dir=data_dir, pool="python:2")) as executor:
         assert executor.wait_warm(60)
         killed = waiting(data_dir)
         docker("kill", *killed)
@@ -303,7 +303,7 @@ def test_a_container_killed_while_it_waits_costs_nobody_a_run(data_dir: Path) ->
 
 
 def test_a_container_removed_by_an_operator_costs_nobody_a_run(data_dir: Path) -> None:
-    with Executor(load(data_dir=data_dir, pool_python=1, pool_node=1)) as executor:
+    with Executor(load(data_dir=data_dir, pool="python:1,node:1")) as executor:
         assert executor.wait_warm(60)
         docker("rm", "--force", *waiting(data_dir))
         assert executor.run(RunRequest(language=NODE, code="console.log(40 + 2)")).output == "42\n"
@@ -317,7 +317,7 @@ def test_a_burst_of_fifty_on_a_pool_of_four_is_answered_or_refused(data_dir: Pat
         except Busy as refusal:
             return refusal
 
-    settings = load(data_dir=data_dir, pool_python=4, pool_node=0, queue_size=30, max_concurrent_runs=4)
+    settings = load(data_dir=data_dir, pool="python:4", queue_size=30, max_concurrent_runs=4)
     with Executor(settings) as executor, ThreadPoolExecutor(50) as clients:
         assert executor.wait_warm(60)
         answers = list(clients.map(ask, range(50)))
@@ -329,7 +329,7 @@ def test_a_burst_of_fifty_on_a_pool_of_four_is_answered_or_refused(data_dir: Pat
 
 
 def test_a_batch_larger_than_the_places_is_answered_in_order(data_dir: Path) -> None:
-    with Executor(load(data_dir=data_dir, pool_python=0, pool_node=0, max_concurrent_runs=1)) as executor:
+    with Executor(load(data_dir=data_dir, pool="", max_concurrent_runs=1)) as executor:
         results = executor.run_many([hello(number) for number in range(5)])
     assert [result.output for result in results] == [f"hello {number}\n" for number in range(5)]
 
@@ -341,7 +341,7 @@ def test_clients_that_vanish_while_queued_start_nothing(data_dir: Path) -> None:
     def ask(number: int) -> RunResult:
         return executor.run(hello(number), gone=vanished.is_set, on_start=lambda: released.append(number))
 
-    settings = load(data_dir=data_dir, pool_python=1, pool_node=0, max_concurrent_runs=1)
+    settings = load(data_dir=data_dir, pool="python:1", max_concurrent_runs=1)
     with Executor(settings) as executor, ThreadPoolExecutor(9) as clients:
         running = threading.Event()
         slow = RunRequest(language=PYTHON, code="import time; time.sleep(3); print('done')")
@@ -362,7 +362,7 @@ def test_a_replaced_image_replaces_the_waiting_containers(data_dir: Path) -> Non
     original = Image.of(load(data_dir=data_dir)).name
     docker("tag", original, image)
     try:
-        with Executor(load(data_dir=data_dir, pool_python=1, pool_node=0, image=image)) as executor:
+        with Executor(load(data_dir=data_dir, pool="python:1", image=image)) as executor:
             assert executor.wait_warm(60)
             (old,) = waiting(data_dir)
             replacement = replace(image)

@@ -38,7 +38,7 @@ def test_a_full_disk_is_one_line_in_the_log_and_programs_run(
     real_engine: None, tmp_path: Path, small_disk: Path
 ) -> None:
     program = {"code": "print('x' * 200_000)"}
-    with serve(tmp_path, database_url=f"sqlite:///{small_disk / 'history.db'}", pool_node=0) as server:
+    with serve(tmp_path, database_url=f"sqlite:///{small_disk / 'history.db'}", pool="python:5") as server:
         for _ in range(8):
             answer = requests.post(f"{server.url}/run", json=program, timeout=60)
             assert (answer.status_code, len(answer.json()["output"])) == (200, 200_001)

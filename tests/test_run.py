@@ -154,6 +154,6 @@ def test_runs_at_the_same_time_do_not_mix(executor: Executor) -> None:
 @languages
 def test_a_run_that_finds_no_waiting_container_is_the_same_but_slower(executor: Executor, language: str) -> None:
     """More runs than containers wait: the last ones start cold."""
-    count = executor.settings.pool_python + 2
+    count = executor.settings.pool.get(language, 0) + 2
     results: list[RunResult] = executor.run_many([RunRequest(language, BOTH_STREAMS[language])] * count)
     assert {(result.output, result.error, result.exit_code) for result in results} == {("out\n", "err\n", 3)}

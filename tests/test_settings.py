@@ -49,6 +49,13 @@ def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch,
         ("SCE_ALLOWED_ORIGINS", "docs.example"),
         ("SCE_ALLOWED_ORIGINS", "https://docs.example/page"),
         ("SCE_SECCOMP", "no/such/profile.json"),
+        ("SCE_POOL", "5"),
+        ("SCE_POOL", "python"),
+        ("SCE_POOL", "python:-1"),
+        ("SCE_POOL", "python:65"),
+        ("SCE_POOL", "python:2;node:1"),
+        ("SCE_POOL", "klingon:1"),
+        ("SCE_POOL", "python:1,py:2"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_names_the_setting(
@@ -98,6 +105,24 @@ def test_other_variables_in_the_env_file_are_left_alone(tmp_path: Path) -> None:
 def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCE_ALLOWED_HOSTS", "run.example, code.example,")
     assert load().allowed_hosts == ("run.example", "code.example")
+
+
+def test_without_a_setting_each_language_says_how_many_containers_wait() -> None:
+    assert load().pool == {"python": 5, "node": 2}
+
+
+@pytest.mark.parametrize(
+    ("written", "sizes"),
+    [
+        ("python:3,node:1", {"python": 3, "node": 1}),
+        (" JavaScript : 4 ,", {"node": 4}),
+        ("python:0,node:64", {"python": 0, "node": 64}),
+        ("", {}),
+    ],
+)
+def test_the_pool_is_a_complete_list(monkeypatch: pytest.MonkeyPatch, written: str, sizes: dict[str, int]) -> None:
+    monkeypatch.setenv("SCE_POOL", written)
+    assert load().pool == sizes
 
 
 def test_names_origins_and_files_that_exist_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -96,9 +96,7 @@ while True:
 
 @pytest.fixture(scope="module")
 def brief_executor(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    settings = load(
-        data_dir=tmp_path_factory.mktemp("brief"), pool_python=2, pool_node=0, timeout_seconds=TIMEOUT_SECONDS
-    )
+    settings = load(data_dir=tmp_path_factory.mktemp("brief"), pool="python:2", timeout_seconds=TIMEOUT_SECONDS)
     with Executor(settings) as executor:
         yield executor
 
@@ -121,7 +119,7 @@ def test_pid_1_keeps_the_time_of_a_program_that(trick: str, args: tuple[str, ...
 def test_nothing_of_a_program_that_steals_its_output_outlives_a_killed_server(
     real_engine: None, tmp_path: Path
 ) -> None:
-    with serve(tmp_path, pool_python=1, pool_node=0, timeout_seconds=60) as server, ThreadPoolExecutor(1) as client:
+    with serve(tmp_path, pool="python:1", timeout_seconds=60) as server, ThreadPoolExecutor(1) as client:
         url, task = f"{server.url}/run", {"code": STEAL, "language": "python"}
         answer = client.submit(requests.post, url, json=task, timeout=60)
         time.sleep(3)

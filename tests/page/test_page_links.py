@@ -119,7 +119,7 @@ def test_the_curl_command_runs_the_same_program(page: Page) -> None:
 def lan_page(browser: Browser, real_engine: None, tmp_path: Path) -> Iterator[Page]:
     """The page as another machine of a network sees it: plain HTTP, so that the browser gives it no clipboard."""
     context = browser.new_context(viewport={"width": 390, "height": 844})
-    with serve(tmp_path, allowed_hosts=LAN_NAME, pool_python=0, pool_node=0) as server:
+    with serve(tmp_path, allowed_hosts=LAN_NAME, pool="") as server:
         page = context.new_page()
         open_page(page, f"http://{LAN_NAME}:{urlsplit(server.url).port}")
         assert page.evaluate("[isSecureContext, typeof navigator.clipboard]") == [False, "undefined"]
