@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -141,12 +142,17 @@ def test_docker_is_told_not_to_copy_the_hosts_name_servers_and_podman_cannot_be(
     assert not has(command(EngineOptions("x", "", podman=True)), "--dns")
 
 
-@pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda language: language.name)
+@pytest.mark.parametrize("language", [each for each in LANGUAGES.values() if each.waiting], ids=lambda each: each.name)
 def test_a_container_that_waits_is_told_what_to_start_after_the_image(language) -> None:  # type: ignore[no-untyped-def]
     argv = command(waiting=waiting_words(language, 1260.0))
     words = argv[argv.index(OPTIONS.image) + 1 :]
-    settings = [f"{name}={value}" for name, value in (*language.environment, *language.warm_up)]
+    settings = [f"{name}={value}" for name, value in (*language.environment, *language.waiting.warm_up)]
     assert words == ["42", "1260", *settings, *language.command(language.file_name)]
+
+
+def test_a_container_of_a_language_without_a_waiting_interpreter_is_told_how_long_to_wait() -> None:
+    alone = replace(LANGUAGES["python"], waiting=None)
+    assert waiting_words(alone, 1260.0) == ["1260"]
 
 
 def test_nothing_of_a_program_ever_is_on_the_command_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -14,9 +15,12 @@ import pytest
 
 from executor import Executor
 from sandbox.box import pool
+from sandbox.box.container import Container
 from sandbox.box.pool import Pool
+from sandbox.engine.flags import container_name, run_words, waiting_words
 from sandbox.engine.image import Image
 from sandbox.errors import Busy, EngineUnavailable
+from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult, Status
 from sandbox.settings import load
 from tests.conftest import containers, docker, eventually
@@ -300,6 +304,29 @@ def test_a_container_killed_while_it_waits_costs_nobody_a_run(data_dir: Path) ->
         assert executor.run(hello(7)).output == "hello 7\n"
         assert eventually(lambda: len(waiting(data_dir)) == 2 and not waiting(data_dir) & killed, 30)
         assert executor.wait_warm(30)
+
+
+def test_a_container_may_wait_without_an_interpreter(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LANGUAGES, PYTHON, dataclasses.replace(LANGUAGES[PYTHON], waiting=None))
+    with Executor(load(data_dir=data_dir, pool="python:1")) as executor:
+        assert executor.wait_warm(60)
+        waits = waiting(data_dir)
+        assert len(docker("top", *waits).splitlines()) == 2, "a head line, and the supervisor"
+        assert executor.run(hello(9)).output == "hello 9\n"
+        assert eventually(lambda: not waiting(data_dir) & waits, 30), "it was not the one that ran the program"
+
+
+@pytest.mark.parametrize("has_interpreter", [True, False])
+def test_a_container_that_nobody_comes_for_ends_by_itself(executor: Executor, has_interpreter: bool) -> None:
+    python = LANGUAGES[PYTHON] if has_interpreter else dataclasses.replace(LANGUAGES[PYTHON], waiting=None)
+    number = executor._instance.new_number()
+    words = run_words(
+        executor._options, executor.limits, number=number, labels={}, app_mb=1, waiting=waiting_words(python, 1)
+    )
+    container = Container(executor._client, words, container_name(number))
+    container.wait_ready()
+    assert eventually(lambda: not container.alive(), 30)
+    container.close()
 
 
 def test_a_container_removed_by_an_operator_costs_nobody_a_run(data_dir: Path) -> None:

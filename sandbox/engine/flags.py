@@ -115,10 +115,12 @@ def security_flags(options: EngineOptions) -> list[str]:
 
 
 def waiting_words(language: Language, wait_seconds: float) -> list[str]:
-    """The supervisor's further arguments in a container that shall wait with an interpreter of this language started.
+    """The supervisor's further arguments in a container that shall wait for a program of this language.
 
     It ends by itself after `wait_seconds`, in case nobody is left to end it.
     """
+    if not language.waiting:
+        return [str(int(wait_seconds))]
     return [str(int(wait_seconds)), *language.settings(waiting=True), *language.command(language.file_name)]
 
 

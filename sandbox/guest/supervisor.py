@@ -4,8 +4,8 @@ Standard library only; the host never imports it. What it says to the host is in
 `program` (the process and its user), `waiting` (an interpreter started beforehand), `files`, `output`, `cgroup`, `run`.
 
 The first argument is the container's number, from which the program's uid follows. Further ones, if any, are those of
-env(1) after a number of seconds: `NUMBER [SECONDS [NAME=VALUE]... COMMAND [ARGUMENT]...]`. The command is then started
-at once and waits for its script. Nobody waits longer than those seconds.
+env(1) after a number of seconds: `NUMBER [SECONDS [[NAME=VALUE]... COMMAND [ARGUMENT]...]]`. The command, if there is
+one, is then started at once and waits for its script. Nobody waits longer than those seconds.
 
 When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here. So nothing that
 a program does may hold it up: what it shares with one never blocks, and no loop waits for a program to stop.
@@ -50,6 +50,7 @@ def main() -> NoReturn:
     waiting = None
     if words:
         signal.alarm(int(words.pop(0)))
+    if words:
         environment = []
         while "=" in words[0]:
             environment.append(words.pop(0))

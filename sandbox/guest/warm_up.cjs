@@ -1,6 +1,6 @@
 'use strict';
 // Loads what the first console.log would load, in a Node.js that waits for its program: a third to a half of what it
-// would still have to do afterwards (docs/performance.md). NODE_OPTIONS (sandbox/languages.py) names this file; Node
+// would still have to do afterwards (docs/performance.md). NODE_OPTIONS (sandbox/languages) names this file; Node
 // runs it first of all, then opens its script, a FIFO, and waits there.
 //
 // The program must not notice, so all traces are removed again, and nothing is touched that has effects of its own:

@@ -18,6 +18,17 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """How an interpreter waits that is started before its program is known (docs/architecture.md)."""
+
+    not_for: re.Pattern[str]
+    """Found in a program that such an interpreter cannot run unnoticeably. Taken generously: a match too many costs a
+    few milliseconds, one too few a wrong answer."""
+    warm_up: tuple[tuple[str, str], ...] = ()
+    """Of its environment; it removes this again."""
+
+
+@dataclass(frozen=True)
 class Language:
     """How programs of one language are named, started and tried out."""
 
@@ -36,12 +47,9 @@ class Language:
     """How many containers wait for its programs, unless the settings say otherwise."""
     proof: str
     """A program that prints 42."""
-    needs_own_interpreter: re.Pattern[str]
-    """Found in a program that an interpreter which waits for its script cannot run unnoticeably. Taken generously: a
-    match too many costs a few milliseconds, one too few a wrong answer."""
+    waiting: Waiting | None = None
+    """None: the interpreter is started when its program is there."""
     environment: tuple[tuple[str, str], ...] = ()
-    warm_up: tuple[tuple[str, str], ...] = ()
-    """Environment, too, of an interpreter that is started before its program is known. It removes this again."""
     manifest: Manifest | None = None
 
     def command(self, entry: str, args: tuple[str, ...] = ()) -> list[str]:
@@ -50,8 +58,9 @@ class Language:
 
     def settings(self, *, waiting: bool) -> list[str]:
         """The environment as env(1) takes it: `NAME=VALUE` each."""
-        return [f"{name}={value}" for name, value in self.environment + (self.warm_up if waiting else ())]
+        warm_up = self.waiting.warm_up if self.waiting and waiting else ()
+        return [f"{name}={value}" for name, value in self.environment + warm_up]
 
     def fits_waiting(self, code: str) -> bool:
         """Whether an interpreter that already waits for its script can run this one unnoticeably."""
-        return self.needs_own_interpreter.search(code) is None
+        return self.waiting is not None and self.waiting.not_for.search(code) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from sandbox.languages.language import Language, Manifest
+from sandbox.languages.language import Language, Manifest, Waiting
 
 EXTENSIONS = (".js", ".mjs", ".cjs")
 
@@ -39,8 +39,7 @@ LANGUAGE = Language(
     entry_names=("index.js", "main.js"),
     interpreter="node",
     pool=2,
-    warm_up=(("NODE_OPTIONS", "-r /sandbox/warm_up.cjs"),),
     proof="console.log(6 * 7)",
-    needs_own_interpreter=LOOKS_BACK,
+    waiting=Waiting(not_for=LOOKS_BACK, warm_up=(("NODE_OPTIONS", "-r /sandbox/warm_up.cjs"),)),
     manifest=Manifest("package.json", main_of),
 )

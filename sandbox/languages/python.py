@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sandbox.languages.language import Language
+from sandbox.languages.language import Language, Waiting
 
 # PEP 263: an encoding is declared by a comment in line one or two. A waiting interpreter reads its script from a
 # FIFO, which cannot seek, and CPython's tokenizer seeks back at such a line. For the same reason it does not find
@@ -23,5 +23,5 @@ LANGUAGE = Language(
     # Unbuffered, so that what was printed before a timeout is not lost in the program's own buffer.
     environment=(("PYTHONUNBUFFERED", "1"),),
     proof="print(6 * 7)",
-    needs_own_interpreter=NEEDS_TO_SEEK,
+    waiting=Waiting(not_for=NEEDS_TO_SEEK),
 )
