@@ -275,7 +275,7 @@ def test_health_needs_no_engine_and_readiness_does(client: FlaskClient, executor
 
 def test_the_page_is_told_languages_and_limits(client: FlaskClient) -> None:
     config = client.get("/config").get_json()
-    assert [language["name"] for language in config["languages"]] == ["python", "node"]
+    assert [language["name"] for language in config["languages"]] == ["python", "node", "bash"]
     assert config["languages"][1]["entry_names"] == ["index.js", "main.js"]
     assert config["limits"]["max_code_characters"] == 5000
     assert config["limits"]["timeout_seconds"] == 10

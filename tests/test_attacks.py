@@ -21,7 +21,7 @@ from sandbox.settings import load
 from tests.conftest import ROOT, Run, containers, docker, eventually, runner
 from tests.processes import processes_with
 
-LANGUAGES = ("python", "node")
+LANGUAGES = ("python", "node", "bash")
 NOGROUP = "65534"
 
 
@@ -58,6 +58,7 @@ def attempts(*expressions: str, setup: str = "") -> str:
 READ_STATUS = {
     "python": "print(open('/proc/self/status').read())",
     "node": "console.log(require('fs').readFileSync('/proc/self/status', 'utf8'))",
+    "bash": 'while IFS= read -r line; do echo "$line"; done < /proc/self/status',
 }
 
 
@@ -103,6 +104,7 @@ def test_a_program_cannot_signal_the_supervisor(run: Run) -> None:
     assert run(attempts("os.kill(1, 0)", "os.kill(1, 9)", setup="import os")).output == "PermissionError\n" * 2
     code = "try { process.kill(1, 'SIGKILL') } catch (problem) { console.log(problem.code) }"
     assert run(code, "node").output == "EPERM\n"
+    assert run("for name in TERM KILL STOP; do kill -$name 1; done", "bash").error.count("Operation not permitted") == 3
 
 
 def test_killing_everybody_reaches_only_the_programs_own_processes(run: Run) -> None:
@@ -114,6 +116,8 @@ def test_killing_everybody_reaches_only_the_programs_own_processes(run: Run) -> 
         "print('child ended by', os.waitpid(child, 0)[1])"
     )
     assert (result.output, result.status) == ("child ended by 9\n", Status.OK)
+    result = run("sleep 30 & kill -KILL -1; wait $!; echo $?", "bash")
+    assert (result.output, result.status) == ("137\n", Status.OK)
 
 
 def test_a_program_cannot_trace_limit_or_slow_down_the_supervisor(run: Run) -> None:
@@ -158,6 +162,8 @@ def test_a_program_cannot_reach_the_supervisors_files(run: Run) -> None:
     assert result.output == "PermissionError\n" * 7
     code = "try { require('fs').readFileSync('/sandbox/supervisor.pyc') } catch (problem) { console.log(problem.code) }"
     assert run(code, "node").output == "EACCES\n"
+    bash = run("cat /sandbox/supervisor.pyc; ls /sandbox; ls /proc/1/fd; exec 3> /proc/1/fd/1", "bash")
+    assert (bash.output, bash.error.count("Permission denied")) == ("", 4)
 
 
 # --- Files ------------------------------------------------------------------------------------------------
@@ -202,6 +208,8 @@ def test_writing_fails_with_read_only_file_system(run: Run, path: str) -> None:
     assert python.exit_code == 1 and "OSError: [Errno 30] Read-only file system" in python.error
     node = run(f"require('fs').writeFileSync({path!r}, '')", "node")
     assert node.exit_code == 1 and "EROFS: read-only file system" in node.error
+    bash = run(f"echo x > {path}", "bash")
+    assert bash.exit_code == 1 and "Read-only file system" in bash.error
 
 
 def test_a_program_cannot_change_its_own_source(run: Run) -> None:
@@ -226,6 +234,14 @@ def test_nothing_can_be_executed_from_shared_memory(run: Run) -> None:
         "os.execv('/dev/shm/true', ['true'])"
     )
     assert "PermissionError: [Errno 13] Permission denied" in result.error
+    result = run("cp /bin/true /dev/shm; /dev/shm/true", "bash")
+    assert result.exit_code == 126 and "Permission denied" in result.error
+
+
+def test_a_shell_cannot_load_built_in_commands_from_shared_memory(run: Run) -> None:
+    library = "$(find /usr/lib -name libm.so.6)"
+    result = run(f"cp {library} /dev/shm/own.so; enable -f /dev/shm/own.so own; type own", "bash")
+    assert result.exit_code == 1 and "failed to map segment" in result.error
 
 
 def test_nothing_can_be_mounted(run: Run) -> None:
@@ -286,6 +302,8 @@ def test_the_environment_is_a_handful_of_variables(run: Run, args: tuple[str, ..
     assert json.loads(python.output) == {**common, "PYTHONUNBUFFERED": "1"}
     node = run("console.log(JSON.stringify(process.env))", "node", args=args)
     assert json.loads(node.output) == common
+    bash = run("tr '\\0' '\\n' < /proc/$$/environ", "bash", args=args)
+    assert dict(line.split("=", 1) for line in bash.output.splitlines()) == {**common, "TMPDIR": "/dev/shm"}
 
 
 def test_nothing_of_the_server_is_in_sight(run: Run, executor: Executor) -> None:
@@ -342,6 +360,7 @@ def test_connections_fail_at_once(run: Run, host: str) -> None:
     assert fails_at_once(run, f"import socket; socket.create_connection(({host!r}, 53), 30); print('connected')")
     code = f"require('net').connect(53, {host!r}).on('connect', () => console.log('connected'))"
     assert fails_at_once(run, code, "node")
+    assert fails_at_once(run, f"echo x > /dev/tcp/{host}/53 && echo connected", "bash")
 
 
 def test_datagrams_raw_and_exotic_sockets_fail(run: Run) -> None:
@@ -377,13 +396,16 @@ def test_frames_from_a_program_are_its_output(run: Run, path: str) -> None:
     python = run(f"import os\nwith open({path!r}, 'wb') as file: file.write({FRAMES!r})\nos._exit(3)")
     forged = json.dumps(list(FRAMES))
     node = run(f"require('fs').writeFileSync({path!r}, Buffer.from({forged})); process.exit(3)", "node")
-    for result in (python, node):
+    octal = "".join(f"\\{byte:03o}" for byte in FRAMES)
+    bash = run(f"printf '{octal}' > {path}; exit 3", "bash")
+    for result in (python, node, bash):
         assert (result.status, result.exit_code, result.output + result.error) == (Status.ERROR, 3, text)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_exit_code_137_is_not_out_of_memory(run: Run, language: str) -> None:
-    result = run("import sys; sys.exit(137)" if language == "python" else "process.exit(137)", language)
+    codes = {"python": "import sys; sys.exit(137)", "node": "process.exit(137)", "bash": "exit 137"}
+    result = run(codes[language], language)
     assert (result.status, result.exit_code, result.signal, result.error) == (Status.ERROR, 137, None, "")
 
 
@@ -393,6 +415,7 @@ def test_a_program_that_ends_by_a_signal_is_an_error(run: Run, language: str, nu
     kill = {
         "python": f"import os; os.kill(os.getpid(), {number.value})",
         "node": f"process.kill(process.pid, '{number.name}'); setTimeout(() => {{}}, 5000)",
+        "bash": f"kill -{number.value} $$; sleep 5",
     }
     result = run(kill[language], language)
     assert (result.status, result.exit_code, result.signal) == (Status.ERROR, 128 + number, number.name)
@@ -440,6 +463,8 @@ BOMBS = {
         "const {Worker} = require('worker_threads');"
         "setInterval(() => { try { new Worker(__filename).on('error', () => {}) } catch {} }, 1)",
     ),
+    "pipe": ("bash", ":() { : | : & }; :; while true; do :; done"),
+    "string": ("bash", "x=x; while true; do x=$x$x; done"),
 }
 
 
@@ -484,6 +509,7 @@ def test_a_stopped_program_times_out(run_briefly: Run) -> None:
     for language, code in (
         ("python", "import os, signal; print('x'); os.kill(os.getpid(), signal.SIGSTOP); print('y')"),
         ("node", "console.log('x'); process.kill(process.pid, 'SIGSTOP'); console.log('y')"),
+        ("bash", "echo x; kill -STOP $$; echo y"),
     ):
         result = run_briefly(code, language)
         assert (result.status, result.output, result.duration_ms < 4000) == (Status.TIMEOUT, "x\n", True)
@@ -495,6 +521,8 @@ def test_ignoring_signals_does_not_prolong_a_program(run_briefly: Run) -> None:
         "for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(number, signal.SIG_IGN)\n"
         "while True: pass"
     )
+    assert (result.status, result.duration_ms < 4000) == (Status.TIMEOUT, True)
+    result = run_briefly("trap '' {1..64} EXIT; while true; do :; done", "bash")
     assert (result.status, result.duration_ms < 4000) == (Status.TIMEOUT, True)
 
 
@@ -509,7 +537,7 @@ def test_a_flood_from_several_processes_is_stopped(run_briefly: Run) -> None:
     assert len(result.output) < (64 << 10) + 100 and len(result.error) < (64 << 10) + 200
 
 
-@pytest.mark.parametrize(("language", "code"), [("python", "print(1)"), ("node", "console.log(1)")])
+@pytest.mark.parametrize(("language", "code"), [("python", "print(1)"), ("node", "console.log(1)"), ("bash", "echo 1")])
 def test_stdin_that_nobody_reads_holds_up_nothing(run: Run, language: str, code: str) -> None:
     result = run(code, language, stdin="x" * 1_000_000)
     assert (result.output, result.status) == ("1\n", Status.OK)
@@ -522,6 +550,7 @@ def test_closing_the_streams_early_is_not_the_end(run: Run, language: str) -> No
         "python": "import os, time\nfor fd in (0, 1, 2): os.close(fd)\ntime.sleep(0.4); os._exit(5)",
         "node": "const fs = require('fs'); for (const fd of [1, 2]) fs.closeSync(fd);"
         "setTimeout(() => process.exit(5), 400)",
+        "bash": "exec 0<&- 1>&- 2>&-; sleep 0.4; exit 5",
     }
     result = run(code[language], language)
     assert (result.status, result.exit_code, result.output, result.error) == (Status.ERROR, 5, "", "")

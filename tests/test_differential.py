@@ -113,6 +113,21 @@ ODD_BYTES = {
         "white space only": " \n\n\t\n",
         "closing the wrapper": "console.log('a'); }); (function () { console.log('b');\n",
     },
+    "bash": {
+        "carriage returns and line feeds": "x=1\r\necho \"$x\"\r\nno_such\r\n",
+        "no line end at the end": "echo x",
+        "no line end and an error": "echo x\n)",
+        "byte order mark": "\ufeffecho x\n",
+        "hashbang": "#!/usr/bin/env python3\necho x\n",
+        "NUL": "echo a\necho 'a\0b'\n",
+        "NUL in line one": "\0echo a\n",
+        "control characters": "echo a\n\x01\n",
+        "no-break space": "x=1\u00a0echo y\n",
+        "more than a pipe holds": "echo start\n" + "# filler\n" * 40_000 + "echo end $LINENO\n",
+        "very long line": "x='" + "a" * 100_000 + "'; echo ${#x}; no_such\n",
+        "backslash at the end": "echo x \\",
+        "white space only": " \n\n\t\n",
+    },
 }  # fmt: skip
 
 PROJECTS: dict[str, tuple[str, str, Mapping[str, bytes | str]]] = {
@@ -159,6 +174,13 @@ PROJECTS: dict[str, tuple[str, str, Mapping[str, bytes | str]]] = {
         "console.log((await import('./x.cjs')).default);\n",
         "w.mjs": "import { parentPort } from 'worker_threads';\nparentPort.postMessage(import.meta.url);\n", "x.cjs": "module.exports = 5;\n",
     }),
+    "bash: siblings": ("bash", "main.sh", {
+        "main.sh": "here=$(dirname \"$0\"); source \"$here/lib/part.sh\"; echo \"$0 $PWD ${BASH_SOURCE[*]} $(part) $(< data.txt)\"; bash lib/part.sh\n",
+        "lib/part.sh": "part() { echo \"${BASH_SOURCE[*]}\"; }\n", "data.txt": "data\n",
+    }),
+    "bash: entry in a folder": ("bash", "src/run.bash", {"src/run.bash": "echo \"$0\"; ls -R; ./near; source near\n", "src/near": "", "near": "echo near\n"}),
+    "bash: data that is no program": ("bash", "main.sh", {"main.sh": bytes(range(256))}),
+    "bash: unusual name": ("bash", "-c é.sh", {"-c é.sh": "echo \"$0\"; )\n"}),
     "node: bytes that are not UTF-8": ("node", "index.js", {"index.js": b"console.log('\xff'.length, '\xff');\n"}),
 }  # fmt: skip
 
@@ -185,6 +207,12 @@ WITH_INPUT = {
         "Ada\n",
     ),
     "node: not read": ("node", "console.log('done')", "x" * 300_000),
+    "bash: lines": ("bash", "read -r first; echo \"[$first]\"; while IFS= read -r line; do echo \"<$line>\"; done; echo \"$line\"", "abc\n d \r\nlast"),
+    "bash: more than a pipe holds": ("bash", "wc -c", "é" * 200_000),
+    "bash: not read": ("bash", "echo done", "x" * 300_000),
+    "bash: shared with a child": ("bash", "read -r line; echo \"$line\"; cat; read -r line; echo $?", "mine\nfor the child\n"),
+    "bash: menu": ("bash", "select x in one two; do echo \"$x\"; break; done", "2\n"),
+    "bash: code from stdin": ("bash", "source /dev/stdin; bash", "echo sourced\n"),
 }  # fmt: skip
 
 
@@ -316,6 +344,7 @@ def test_input_reaches_a_waiting_interpreter_as_a_plain_one(
     [
         ("python", "import sys\nprint(sys.argv, sys.orig_argv, open('/proc/self/cmdline').read())"),
         ("node", "console.log(process.argv, process.execArgv, process.argv0)"),
+        ("bash", "printf '<%s>' \"$#\" \"$0\" \"$@\"; tr '\\0' ' ' < /proc/$$/cmdline"),
     ],
 )
 def test_arguments_are_the_ones_of_a_plain_start(
@@ -335,7 +364,7 @@ def test_a_project_runs_as_it_would_in_its_folder(
     assert waiting(request) == plainly.run(request, files)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", OWN_INTERPRETER)
 def test_the_programs_of_this_test_do_get_a_waiting_interpreter(language: str) -> None:
     """Lest the comparison prove nothing: only few of them may ask for an interpreter of their own."""
     codes = [code for of, code in CODES.values() if of == language]

@@ -38,6 +38,7 @@ def entry_problem(names: list[str], language: object, entry: str | None) -> tupl
         (["main.js", "lib.js"], NODE, "main.js"),
         (["only.mjs"], NODE, "only.mjs"),
         (["main.py", "index.js"], NODE, "index.js"),
+        (["main.sh", "lib.sh"], LANGUAGES["bash"], "main.sh"),
     ],
 )
 def test_an_obvious_entry_need_not_be_named(names: list[str], language: object, entry: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sandbox.errors import InvalidRequest
 from sandbox.languages import DEFAULT, LANGUAGES, resolve
 
-PYTHON, NODE = LANGUAGES["python"], LANGUAGES["node"]
+PYTHON, NODE, BASH = (LANGUAGES[name] for name in ("python", "node", "bash"))
 
 
 @pytest.mark.parametrize("name", ["python", "py", "python3", "Python", "PY", " python "])
@@ -20,9 +20,11 @@ def test_node_goes_by_many_names(name: str) -> None:
     assert resolve(name) is NODE
 
 
-@pytest.mark.parametrize("name", ["", "ruby", "python2", "bash", "../python", "py\0"])
+@pytest.mark.parametrize("name", ["", "ruby", "python2", "zsh", "../python", "py\0"])
 def test_an_unknown_language_is_told_the_known_ones(name: str) -> None:
-    with pytest.raises(InvalidRequest, match="javascript, js, node, nodejs, py, python, python3") as caught:
+    with pytest.raises(
+        InvalidRequest, match="bash, javascript, js, node, nodejs, py, python, python3, sh, shell"
+    ) as caught:
         resolve(name)
     assert caught.value.code == "unsupported_language"
 
@@ -38,8 +40,18 @@ def test_no_alias_means_two_languages() -> None:
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize("name", ["bash", "sh", "shell", "Bash"])
+def test_bash_goes_by_many_names(name: str) -> None:
+    assert resolve(name) is BASH
+
+
+def test_a_language_without_a_waiting_interpreter_fits_none() -> None:
+    assert BASH.waiting is None and not BASH.fits_waiting(BASH.proof)
+
+
 def test_an_entry_is_never_taken_for_an_option() -> None:
     assert PYTHON.command("-cprint(42)") == ["python3", "/app/-cprint(42)"]
+    assert BASH.command("-c.sh") == ["bash", "/app/-c.sh"]
     assert NODE.command("--eval=1.js", ("-p",)) == ["node", "/app/--eval=1.js", "-p"]
 
 

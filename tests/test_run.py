@@ -1,4 +1,4 @@
-"""What a run gives back, on the real engine: the result contract of both languages."""
+"""What a run gives back, on the real engine: the result contract of every language."""
 
 from __future__ import annotations
 
@@ -25,30 +25,40 @@ TYPES = {
     "memory_kb": int,
     "queued_ms": float,
 }
-HELLO = {"python": "print('hello')", "node": "console.log('hello')"}
+HELLO = {"python": "print('hello')", "node": "console.log('hello')", "bash": "echo hello"}
 BOTH_STREAMS = {
     "python": "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)",
     "node": "console.log('out'); console.error('err'); process.exit(3)",
+    "bash": "echo out; echo err >&2; exit 3",
 }
 FAILING = {
     "python": "print('before')\nraise ValueError('why')",
     "node": "console.log('before'); throw new Error('why')",
+    "bash": "set -e; echo before; cd /why",
 }
 ECHO = {
     "python": "import sys; print(sys.stdin.read(), sys.argv[1:])",
     "node": "console.log(require('fs').readFileSync(0, 'utf8'), process.argv.slice(2))",
+    "bash": "cat; printf '%s\\n' \"$@\"",
 }
-SLEEP = {"python": "import time; time.sleep(0.5)", "node": "setTimeout(() => {}, 500)"}
+SLEEP = {"python": "import time; time.sleep(0.5)", "node": "setTimeout(() => {}, 500)", "bash": "sleep 0.5"}
 BUSY = {
     "python": "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass",
     "node": "const busy = () => { const t = process.cpuUsage(); return t.user + t.system; };\n"
     "const end = busy() + 500_000; while (busy() < end);",
+    # utime and stime in hundredths of a second: proc(5)
+    "bash": "while read -ra stat < /proc/$$/stat; ((stat[13] + stat[14] < 51)); do :; done",
 }
 BUSY_CHILD = {
     "python": f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY['python']!r}])",
     "node": f"require('child_process').execFileSync(process.execPath, ['-e', {json.dumps(BUSY['node'])}])",
+    "bash": f"bash -c '{BUSY['bash']}'",
 }
-FORTY_MEBIBYTES = {"python": "x = b'x' * (40 << 20)", "node": "const x = Buffer.alloc(40 << 20, 1)"}
+FORTY_MEBIBYTES = {
+    "python": "x = b'x' * (40 << 20)",
+    "node": "const x = Buffer.alloc(40 << 20, 1)",
+    "bash": "head -c 44M /dev/zero | tail -c 44M > /dev/null",  # tail does not have the 4 MiB that bash takes
+}
 TEXT = "äöü € 😀 \\u0000 \\u001b[31m"
 
 languages = pytest.mark.parametrize("language", sorted(LANGUAGES))
@@ -91,7 +101,8 @@ def test_stdin_and_arguments_reach_the_program(run: Run, language: str) -> None:
 
 @languages
 def test_text_of_any_kind_comes_back_as_it_was_written(run: Run, language: str) -> None:
-    printed = {"python": f'print("{TEXT}")', "node": f'console.log("{TEXT}")'}[language]
+    texts = {"python": f'print("{TEXT}")', "node": f'console.log("{TEXT}")', "bash": f"printf '{TEXT}\\n'"}
+    printed = texts[language]
     assert run(printed, language).output == "äöü € 😀 \0 \x1b[31m\n"
 
 
@@ -139,6 +150,7 @@ def test_every_run_has_a_fresh_container(run: Run, language: str) -> None:
         "python": "import os; print(os.listdir('/dev/shm')); open('/dev/shm/left', 'w')",
         "node": "const fs = require('fs'); console.log(fs.readdirSync('/dev/shm'));\n"
         "fs.writeFileSync('/dev/shm/left', '')",
+        "bash": 'echo "[$(ls -A /dev/shm)]"; touch /dev/shm/left',
     }
     assert [run(leave[language], language).output for _ in range(2)] == ["[]\n"] * 2
 

@@ -108,7 +108,7 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_setting_each_language_says_how_many_containers_wait() -> None:
-    assert load().pool == {"python": 5, "node": 2}
+    assert load().pool == {"python": 5, "node": 2, "bash": 1}
 
 
 @pytest.mark.parametrize(
