@@ -20,23 +20,20 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sandbox import languages
-from sandbox.admission import Admission
+from sandbox.admission import Admission, HeldBytes, Ticket
 from sandbox.box.classify import to_result
-from sandbox.box.container import Container, NotStarted
-from sandbox.box.pool import Pool
-from sandbox.box.protocol import Captured, Order, Report
-from sandbox.box.teardown import Teardown
-from sandbox.engine.flags import container_name, options_for, run_words, waiting_words
-from sandbox.engine.image import Image
-from sandbox.engine.instance import Instance
+from sandbox.box.container import NotStarted
+from sandbox.box.orders import order_of
+from sandbox.box.protocol import Order, Report
+from sandbox.box.supply import Supply
 from sandbox.errors import Cancelled, SandboxError
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_code, check_stdin
-from sandbox.languages import LANGUAGES
-from sandbox.models import RunRequest, RunResult, Stream
+from sandbox.models import Limits, RunRequest, RunResult, Stream
 from sandbox.readiness import Readiness
 from sandbox.settings import Settings, load
 
@@ -48,13 +45,20 @@ Observer = Callable[[RunRequest, RunResult], None]
 OutputHandler = Callable[[Stream, str], None]
 
 BATCH_WORKERS = 5
-COLD_STARTS = 2
-"""How often a run is tried in a fresh container, when one dies before the program was released."""
 
 
 def new_run_id() -> str:
     """16 hexadecimal digits that nobody can guess."""
     return secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a caller hears of a run, and how he is asked whether he is still there."""
+
+    on_start: Callable[[], None]
+    on_output: OutputHandler
+    gone: Callable[[], bool]
 
 
 class Executor:
@@ -66,30 +70,13 @@ class Executor:
         :raises OSError: when the data folder cannot be written.
         """
         self.settings = settings
-        self.limits = settings.limits
         self._observers = observers
-        self._instance = Instance(settings.data_dir)
-        self._image = Image.of(settings)
-        self._client = self._image.client
-        self._options = options_for(settings, podman=self._client.is_podman)
+        self._supply = Supply(settings)
         self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
+        self._held = HeldBytes(settings.max_held_bytes)
         self._cancelled: dict[str, threading.Event] = {}
         self._stopping = threading.Event()
-        self._held_bytes = 0
-        self._holding = threading.Lock()
-        self._teardown = Teardown()
-        removed = self._instance.sweep(self._client)
-        if removed:
-            log.warning("removed %d containers of an earlier server", removed)
-        self._pool = Pool(
-            start=lambda language: self._start(language, waiting=True),
-            retire=self._teardown.retire,
-            image_id=self._image.id,
-            sizes=settings.pool,
-            max_age_seconds=settings.pool_max_age_seconds,
-        )
-        self._pool.open()
-        self._readiness = Readiness(self._look_whether_ready)
+        self._readiness = Readiness(self._supply.check)
 
     def __enter__(self) -> Executor:
         return self
@@ -118,8 +105,9 @@ class Executor:
         :raises EngineError: when no container could be had, or it was lost.
         :raises InvalidArchive: when the archive's contents are damaged.
         """
-        with self._hold(request), self._admission.enter(request.client)[0] as ticket:
-            return self._run_with(ticket.wait, request, run_id or new_run_id(), on_start, on_output, gone)
+        watch = Watch(on_start or _nothing, on_output or _nothing, gone or _never)
+        with self._hold(request), self._admission.enter(request.caller.address)[0] as ticket:
+            return self._run_with(ticket, request, run_id or new_run_id(), watch)
 
     def run_many(self, requests: Sequence[RunRequest], *, gone: Callable[[], bool] | None = None) -> list[RunResult]:
         """Run programs in parallel; their results in the order asked.
@@ -130,11 +118,12 @@ class Executor:
         """
         if not requests:
             return []
-        tickets = self._admission.enter(requests[0].client, len(requests))
+        tickets = self._admission.enter(requests[0].caller.address, len(requests))
+        watch = Watch(_nothing, _nothing, gone or _never)
 
         def run_one(index: int) -> RunResult:
             with tickets[index] as ticket:
-                return self._run_with(ticket.wait, requests[index], new_run_id(), None, None, gone)
+                return self._run_with(ticket, requests[index], new_run_id(), watch)
 
         with ThreadPoolExecutor(BATCH_WORKERS, thread_name_prefix="batch") as workers:
             futures = [workers.submit(run_one, index) for index in range(len(requests))]
@@ -148,23 +137,16 @@ class Executor:
         event.set()
         return True
 
-    def _run_with(
-        self,
-        wait: Callable[[Callable[[], bool]], float],
-        request: RunRequest,
-        run_id: str,
-        on_start: Callable[[], None] | None,
-        on_output: OutputHandler | None,
-        gone: Callable[[], bool] | None,
-    ) -> RunResult:
+    def _run_with(self, ticket: Ticket, request: RunRequest, run_id: str, watch: Watch) -> RunResult:
+        limits = request.limits or self.settings.limits
         queued_ms = 0.0
-        with self._cancellable(run_id, gone) as should_stop:
+        with self._cancellable(run_id, watch.gone) as should_stop:
             try:
-                queued_ms = wait(should_stop)
-                report = self._run_in_container(request, on_start, on_output, should_stop)
+                queued_ms = ticket.wait(should_stop)
+                report = self._run_in_container(request, limits, watch, should_stop)[-1]
             except Cancelled:
-                report = Report(None, "cancelled", None, 0.0, None, None, Captured(), Captured())
-        result = to_result(report, self.limits, run_id=run_id, language=request.language, queued_ms=queued_ms)
+                report = Report(stopped="cancelled")
+        result = to_result(report, limits, run_id=run_id, language=request.language, queued_ms=queued_ms)
         self._tell_observers(request, result)
         return result
 
@@ -172,91 +154,44 @@ class Executor:
     def _hold(self, request: RunRequest) -> Iterator[None]:
         """Keep an archive in memory until its run has ended; refuse it while others fill the room."""
         size = len(request.archive.data) if request.archive else 0
-        with self._holding:
-            if size and self._held_bytes and self._held_bytes + size > self.settings.max_held_bytes:
-                raise self._admission.busy("Too many archives are waiting.")
-            self._held_bytes += size
+        if not self._held.add(size):
+            raise self._admission.busy("Too many archives are waiting.")
         try:
             yield
         finally:
-            with self._holding:
-                self._held_bytes -= size
+            self._held.remove(size)
 
     @contextmanager
-    def _cancellable(self, run_id: str, gone: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
+    def _cancellable(self, run_id: str, gone: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
         event = self._cancelled[run_id] = threading.Event()
         try:
-            yield lambda: event.is_set() or self._stopping.is_set() or (gone is not None and gone())
+            yield lambda: event.is_set() or self._stopping.is_set() or gone()
         finally:
             del self._cancelled[run_id]
 
+    def _order(self, request: RunRequest, limits: Limits) -> Order:
+        return order_of(request, limits)
+
     def _run_in_container(
-        self,
-        request: RunRequest,
-        on_start: Callable[[], None] | None,
-        on_output: OutputHandler | None,
-        should_stop: Callable[[], bool],
-    ) -> Report:
-        order = self._order(request)
+        self, request: RunRequest, limits: Limits, watch: Watch, should_stop: Callable[[], bool]
+    ) -> list[Report]:
+        order = self._order(request, limits)
         decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
 
         def relay(stream: Stream, data: bytes) -> None:
-            if on_output and (text := decoders[stream].decode(data)):
-                on_output(stream, text)
+            if text := decoders[stream].decode(data):
+                watch.on_output(stream, text)
 
         reason: SandboxError | None = None
-        for container in self._containers(request.language, order):
+        for container in self._supply.containers(request.language, limits, may_use_waiting=order.may_use_waiting):
             try:
-                return container.run(order, on_start=on_start or _nothing, on_output=relay, should_stop=should_stop)
+                return container.run(order, on_start=watch.on_start, on_output=relay, should_stop=should_stop)
             except NotStarted as problem:
                 reason = problem.reason
             finally:
-                self._teardown.retire(container)
+                self._supply.retire(container)
         assert reason is not None
         raise reason
-
-    def _containers(self, language: str, order: Order) -> Iterator[Container]:
-        """Containers to try in turn: those that wait, then fresh ones."""
-        while (container := self._pool.take(language)) is not None:
-            yield container
-        for _ in range(COLD_STARTS):
-            yield self._start(language, waiting=order.may_use_waiting)
-
-    def _order(self, request: RunRequest) -> Order:
-        language = LANGUAGES[request.language]
-        is_archive = request.archive is not None
-        entry = request.entry if is_archive else language.file_name
-        may_use_waiting = not is_archive and not request.args and language.fits_waiting(request.code)
-        return Order(
-            command=language.command(entry, request.args),
-            settings=language.settings(waiting=may_use_waiting),
-            payload=request.archive.data if request.archive else request.code.encode(),
-            names=request.archive.names if request.archive else None,
-            stdin=request.stdin.encode(),
-            may_use_waiting=may_use_waiting,
-            timeout_seconds=self.limits.timeout_seconds,
-            output_bytes=self.limits.output_bytes,
-            output_stop_bytes=self.limits.output_stop_bytes,
-        )
-
-    def _start(self, language: str, *, waiting: bool) -> Container:
-        number = self._instance.new_number()
-        # Twice the age at which the pool replaces it, should nobody be left to do that.
-        wait_seconds = self.settings.pool_max_age_seconds * 2 + 60
-        words = run_words(
-            self._options,
-            self.limits,
-            number=number,
-            labels=self._instance.labels,
-            app_mb=self._app_mb(),
-            waiting=waiting_words(LANGUAGES[language], wait_seconds) if waiting else (),
-        )
-        return Container(self._client, words, container_name(number))
-
-    def _app_mb(self) -> int:
-        """Room below /app for the largest archive, whose files take whole pages of 4 KiB."""
-        settings = self.settings
-        return (settings.max_archive_bytes + settings.max_archive_members * 4096 >> 20) + 2
 
     def _tell_observers(self, request: RunRequest, result: RunResult) -> None:
         for observer in self._observers:
@@ -274,14 +209,9 @@ class Executor:
         """
         self._readiness.check()
 
-    def _look_whether_ready(self) -> None:
-        self._image.check()
-        if problem := self._pool.problem():
-            raise problem
-
     def wait_warm(self, timeout_seconds: float) -> bool:
         """Whether the pool was full within the time."""
-        return self._pool.wait_full(timeout_seconds)
+        return self._supply.wait_warm(timeout_seconds)
 
     def close(self, drain_seconds: float = 0) -> None:
         """Take no more runs, give those that run `drain_seconds`, cancel the rest, remove every container."""
@@ -289,13 +219,15 @@ class Executor:
         if not self._admission.wait_idle(drain_seconds):
             self._stopping.set()
             self._admission.wait_idle(30)
-        self._pool.close()
-        self._teardown.close()
-        self._instance.close()
+        self._supply.close()
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
+
+
+def _never() -> bool:
+    return False
 
 
 # --- The same in one call ---------------------------------------------------------------------------------

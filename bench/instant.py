@@ -28,7 +28,7 @@ class InstantExecutor:
     def run(self, request: RunRequest, *, run_id: str, **_: object) -> RunResult:
         output = Captured()
         output.head += b"hello\n"
-        report = Report(0, None, 0, 0.003, 0.002, 9000, output, Captured())
+        report = Report(output, wait_status=0, oom_kills=0, wall_seconds=0.003, cpu_seconds=0.002, max_rss_kb=9000)
         result = to_result(report, self._limits, run_id=run_id, language=request.language, queued_ms=0.0)
         self._history.add(request, result)
         return result

@@ -99,7 +99,7 @@ class BareLoop:
 
     def _run(self, language: str, script: str, source: str | None) -> float:
         command = [LANGUAGES[language].interpreter, script]
-        settings = LANGUAGES[language].settings(waiting=source is not None)
+        settings = LANGUAGES[language].variables(waiting=source is not None)
         order = [command, ENVIRONMENT | dict(setting.split("=", 1) for setting in settings), source]
         self._stdin.write(json.dumps(order) + "\n")
         self._stdin.flush()

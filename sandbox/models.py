@@ -43,6 +43,21 @@ class Limits:
     output_stop_bytes: int
     """A program that has written this many bytes over both streams is stopped."""
 
+    @property
+    def of_container(self) -> tuple[int, float, int, int]:
+        """Those that hold from a container's start, so that one which waits has them already."""
+        return self.memory_mb, self.cpus, self.pids, self.shm_mb
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who a request belongs to."""
+
+    address: str = ""
+    """What fairness between callers goes by; never shown, never stored."""
+    owner: str = ""
+    """Whose run it is in the history; empty is nobody's."""
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -60,8 +75,7 @@ class Archive:
 class RunRequest:
     """One program to run: either `code` (a single file) or `archive` together with `entry`.
 
-    `language` is a canonical name (`languages.resolve`). `client` is the key that fairness between
-    callers goes by; it is never shown.
+    `language` is a canonical name (`languages.resolve`).
     """
 
     language: str
@@ -70,7 +84,9 @@ class RunRequest:
     entry: str = ""
     args: tuple[str, ...] = ()
     stdin: str = ""
-    client: str = ""
+    limits: Limits | None = None
+    """None: those of the settings."""
+    caller: Caller = Caller()
 
 
 @dataclass(frozen=True)

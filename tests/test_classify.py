@@ -26,14 +26,8 @@ KILLED = int(signal.SIGKILL)
 def report(
     wait_status: int | None = 0, stopped: str | None = None, oom_kills: int | None = 0, **fields: object
 ) -> Report:
-    values = {
-        "wall_seconds": 1.23456,
-        "cpu_seconds": 0.5,
-        "max_rss_kb": 9000,
-        "stdout": Captured(),
-        "stderr": Captured(),
-    }
-    return Report(wait_status, stopped, oom_kills, **{**values, **fields})  # type: ignore[arg-type]
+    values = {"wall_seconds": 1.23456, "cpu_seconds": 0.5, "max_rss_kb": 9000, **fields}
+    return Report(wait_status=wait_status, stopped=stopped, oom_kills=oom_kills, **values)  # type: ignore[arg-type]
 
 
 def exited(code: int) -> int:

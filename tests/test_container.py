@@ -11,17 +11,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sandbox.box import container as container_module
 from sandbox.box.container import Container, NotStarted
-from sandbox.box.protocol import FRAME_ROOM_BYTES, Order, Report
+from sandbox.box.protocol import FRAME_ROOM_BYTES, Order, Report, Step
 from sandbox.engine.client import ENVIRONMENT, Client
 from sandbox.engine.complaints import explain
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
 from sandbox.models import Stream
+from sandbox.settings import Settings
 from tests.conftest import eventually
 
 CLIENT = '''#!{python} -I
@@ -39,8 +41,8 @@ def receive():
     kind, length = struct.unpack(">cI", sys.stdin.buffer.read(5))
     return kind, sys.stdin.buffer.read(length)
 
-def order():
-    return [receive() for _ in "RAVNPI"]
+def order(steps=1):
+    return [receive() for _ in "RNPI" + "LAV" * steps]
 
 def done(**fields):
     report = dict(wait_status=0, oom_kills=0, wall_us=500_000, cpu_us=250_000, max_rss_kb=1000,
@@ -65,17 +67,21 @@ else:
     os.kill(int(open(state + "/pid").read()), signal.SIGKILL)
 '''
 
+LIMITS = replace(Settings().limits, timeout_seconds=0.3, output_bytes=1000, output_stop_bytes=10_000)
+STEP = Step(["python3", "/app/user_code.py"], ["A=b", "C="], LIMITS)
 ORDER = Order(
-    command=["python3", "/app/user_code.py"],
-    settings=["A=b", "C="],
+    steps=(STEP,),
+    names=("user_code.py",),
     payload=b"print('\xc3\xa9')",
-    names=None,
+    is_archive=False,
     stdin=b"input",
     may_use_waiting=True,
-    timeout_seconds=0.3,
-    output_bytes=1000,
-    output_stop_bytes=10_000,
 )
+
+
+def with_limits(**limits: float) -> Order:
+    """The order, but for these limits."""
+    return replace(ORDER, steps=(replace(STEP, limits=replace(LIMITS, **limits)),))  # type: ignore[arg-type]
 
 
 class Log:
@@ -129,6 +135,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def run(container: Container, log: Log | None = None, order: Order = ORDER) -> Report:
     log = log or Log()
+    return run_steps(container, order, log)[-1]
+
+
+def run_steps(container: Container, order: Order, log: Log) -> list[Report]:
     return container.run(order, on_start=log.on_start, on_output=log.on_output, should_stop=log.should_stop)
 
 
@@ -147,14 +157,66 @@ def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None
     container.wait_ready()
     report = run(container)
     assert eval(bytes(report.stdout.head)) == [
-        (b"R", struct.pack(">?dqq", True, 0.3, 1000, 10_000)),
-        (b"A", b"python3\0/app/user_code.py\0"),
-        (b"V", b"A=b\0C=\0"),
-        (b"N", b""),
+        (b"R", struct.pack(">??B", True, False, 1)),
+        (b"N", b"user_code.py\0"),
         (b"P", ORDER.payload),
         (b"I", b"input"),
+        (b"L", struct.pack(">dqq", 0.3, 1000, 10_000)),
+        (b"A", b"python3\0/app/user_code.py\0"),
+        (b"V", b"A=b\0C=\0"),
     ]
     assert (report.wait_status, report.stopped, report.cpu_seconds, report.max_rss_kb) == (256, None, 0.25, 1000)
+
+
+# --- Steps ------------------------------------------------------------------------------------------------
+
+TWO_STEPS = replace(ORDER, steps=(STEP, replace(STEP, command=["second"])))
+
+
+def test_each_step_has_its_own_report_and_only_the_last_is_heard(start: Start) -> None:
+    log = Log()
+    script = "order(2); send(b'S'); send(b'O', b'built'); done(); send(b'S'); send(b'E', b'ran'); done(wait_status=512)"
+    built, ran = run_steps(start(script), TWO_STEPS, log)
+    assert (bytes(built.stdout.head), built.wait_status) == (b"built", 0)
+    assert (bytes(ran.stdout.head), bytes(ran.stderr.head), ran.wait_status) == (b"", b"ran", 512)
+    assert log.told() == ["started", (Stream.STDERR, b"ran")]
+
+
+@pytest.mark.parametrize("fields", ["wait_status=256", "wait_status=9", "stopped=b'output_limit'"])
+def test_a_step_without_success_is_the_last(start: Start, fields: str) -> None:
+    (report,) = run_steps(start(f"order(2); send(b'S'); done({fields}); time.sleep(60)"), TWO_STEPS, Log())
+    assert not report.is_success
+
+
+def test_time_counts_for_each_step(start: Start, tmp_path: Path) -> None:
+    """0.3 seconds each, and 0.4 of grace."""
+    script = "order(2); send(b'S'); time.sleep(0.5); done(); send(b'S'); time.sleep(0.5); done()"
+    assert len(run_steps(start(script), TWO_STEPS, Log())) == 2
+    assert kills(tmp_path) == []
+
+
+def test_a_step_that_is_not_begun_in_time_is_reported_as_stopped(start: Start, tmp_path: Path) -> None:
+    done, never = run_steps(start("order(2); send(b'S'); done(); time.sleep(60)"), TWO_STEPS, Log())
+    assert done.is_success
+    assert (never.wait_status, never.stopped, never.wall_seconds) == (None, "timeout", 0.0)
+    assert kills(tmp_path) == ["the-name"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "order(2); done(); time.sleep(60)",
+        "order(2); send(b'S'); done(); send(b'O', b'x'); time.sleep(60)",
+        "order(2); send(b'S'); done(); done(); time.sleep(60)",
+        "order(2); send(b'S'); done(); send(b'Y'); time.sleep(60)",
+    ],
+)
+def test_what_belongs_to_no_step_loses_the_container(start: Start, script: str) -> None:
+    with pytest.raises(ContainerLost):
+        run_steps(start(script), TWO_STEPS, Log())
+
+
+# --- What the client says ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
@@ -209,15 +271,15 @@ done()
 
 
 def test_a_large_frame_arrives_whole(start: Start) -> None:
-    order = Order(**{**vars(ORDER), "output_bytes": 5_000_000})
+    order = with_limits(output_bytes=5_000_000)
     report = run(start("order(); send(b'S'); send(b'O', b'x' * 5_000_000); done()"), order=order)
     assert len(report.stdout.head) == 5_000_000
 
 
 def test_a_large_order_reaches_a_slow_reader(start: Start) -> None:
-    order = Order(**{**vars(ORDER), "payload": b"x" * 5_000_000})
+    order = replace(ORDER, payload=b"x" * 5_000_000)
     report = run(
-        start("time.sleep(0.3); size = len(order()[4][1]); send(b'S'); send(b'O', b'%d' % size); done()"), order=order
+        start("time.sleep(0.3); size = len(order()[2][1]); send(b'S'); send(b'O', b'%d' % size); done()"), order=order
     )
     assert bytes(report.stdout.head) == b"5000000"
 
@@ -304,7 +366,7 @@ def test_a_report_cut_short_is_no_report(start: Start) -> None:
         run(start("""order(); send(b'S'); os.write(1, struct.pack('>cI', b'D', 50) + b'only 7')"""))
 
 
-@pytest.mark.parametrize("length", [FRAME_ROOM_BYTES + ORDER.output_bytes + 1, (1 << 32) - 1])
+@pytest.mark.parametrize("length", [FRAME_ROOM_BYTES + LIMITS.output_bytes + 1, (1 << 32) - 1])
 def test_a_frame_too_large_to_be_ours_is_not_waited_for(start: Start, length: int) -> None:
     began = time.monotonic()
     with pytest.raises(ContainerLost):
@@ -337,7 +399,7 @@ def test_a_supervisor_that_does_not_keep_the_time_is_killed_from_outside(start: 
 def test_a_supervisor_that_ignores_a_cancellation_is_killed_from_outside(start: Start, tmp_path: Path) -> None:
     log = Log()
     log.stop = True
-    order = Order(**{**vars(ORDER), "timeout_seconds": 60.0})
+    order = with_limits(timeout_seconds=60.0)
     container = start("order(); send(b'S'); time.sleep(60)")
     report = run(container, log, order)
     assert container._process.returncode is not None, "it is dead before there is an answer"
@@ -409,7 +471,7 @@ def test_a_report_that_is_none_loses_the_container(start: Start, done: bytes) ->
 def test_a_container_that_takes_no_order_has_run_nothing(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container_module, "START_SECONDS", 0.3)
     with pytest.raises(NotStarted):
-        run(start("time.sleep(60)"), order=Order(**{**vars(ORDER), "payload": b"x" * 5_000_000}))
+        run(start("time.sleep(60)"), order=replace(ORDER, payload=b"x" * 5_000_000))
 
 
 def test_a_container_that_never_gets_ready_is_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

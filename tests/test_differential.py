@@ -26,7 +26,7 @@ from sandbox.engine.flags import container_name, options_for, run_words
 from sandbox.engine.instance import NUMBERS
 from sandbox.intake.archive import check_archive
 from sandbox.languages import LANGUAGES
-from sandbox.models import RunRequest, RunResult
+from sandbox.models import Limits, RunRequest, RunResult
 from sandbox.settings import load
 from tests.conftest import docker, plain
 from tests.zips import zip_of
@@ -232,9 +232,11 @@ class Behaviour:
 class ColdExecutor(Executor):
     """Starts every interpreter when its program is there, and never before."""
 
-    def _order(self, request: RunRequest) -> Order:
-        settings = LANGUAGES[request.language].settings(waiting=False)
-        return dataclasses.replace(super()._order(request), may_use_waiting=False, settings=settings)
+    def _order(self, request: RunRequest, limits: Limits) -> Order:
+        order = super()._order(request, limits)
+        environment = LANGUAGES[request.language].variables(waiting=False)
+        steps = tuple(dataclasses.replace(step, environment=environment) for step in order.steps)
+        return dataclasses.replace(order, may_use_waiting=False, steps=steps)
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +259,7 @@ class PlainRunner:
         options = options_for(settings, podman=False)
         number = NUMBERS + os.getpid() % NUMBERS  # no server gives it to a container
         self.name = container_name(number)
-        words = run_words(options, settings.limits, number=number, labels={}, app_mb=executor._app_mb())
+        words = run_words(options, settings.limits, number=number, labels={}, app_mb=executor._supply.app_mb)
         at = words.index(options.image)
         words[at:] = ["--entrypoint", "python3", options.image, "-I", "-c", (PROGRAMS / "runner.py").read_text()]
         self._process = subprocess.Popen(

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import NotFound
-from sandbox.models import Archive, RunRequest, RunResult, Status
+from sandbox.models import Archive, Caller, RunRequest, RunResult, Status
 from sandbox.store import history as history_module
 from sandbox.store.history import History
 from sandbox.store.rows import HEAD_CHARACTERS, SHORT_CHARACTERS, to_row
@@ -282,6 +282,13 @@ def test_output_that_is_no_text_takes_no_more_room_than_what_the_program_wrote(
 def test_arguments_are_stored_as_they_are_sent(history: History, database: Database) -> None:
     history.add(RunRequest("python", "x", args=("🎉" * 1000,)), result("a"))
     assert stored_text(database) < 4100
+
+
+def test_a_run_is_stored_as_its_owners(history: History, database: Database) -> None:
+    history.add(RunRequest("python", "x", caller=Caller("127.0.0.1", owner="key:ann")), result("a"))
+    history.add(RunRequest("python", "x"), result("b"))
+    assert [row.owner for row in database.execute("SELECT owner FROM runs ORDER BY seq")] == ["key:ann", ""]
+    assert "owner" not in page(history)[0]
 
 
 def test_a_limit_of_zero_stores_nothing(database: Database) -> None:

@@ -180,7 +180,7 @@ def test_the_next_start_removes_the_locks_of_the_dead_and_nothing_else(settings:
             (locks / name).touch()  # as after a SIGKILL, when no container was left
         (locks / "12345678").mkdir()
         with Executor(settings) as executor:
-            own = executor._instance.id
+            own = executor._supply.instance.id
             assert {path.name for path in locks.iterdir()} == {living.id, own, "notes.txt", "12345678"}
 
 

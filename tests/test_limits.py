@@ -182,7 +182,7 @@ def test_a_stopped_program_is_told_why(run_tight: Run) -> None:
 
 @pytest.mark.parametrize(("beside", "started"), [(-1, True), (0, True), (1, False)])
 def test_threads_count_as_processes(run: Run, executor: Executor, beside: int, started: bool) -> None:
-    free = executor.limits.pids - 2  # the supervisor and the main thread
+    free = executor.settings.limits.pids - 2  # the supervisor and the main thread
     result = run(
         f"import threading\n"
         f"stop = threading.Event()\n"
@@ -231,7 +231,7 @@ def test_the_kernel_holds_a_container_to_its_processor_quota(run: Run, executor:
         "    for name in ('quota', 'period'): print(open(f'/sys/fs/cgroup/cpu/cpu.cfs_{name}_us').read())"
     )
     quota, period = result.output.split()
-    assert int(quota) / int(period) == executor.limits.cpus
+    assert int(quota) / int(period) == executor.settings.limits.cpus
 
 
 def test_two_busy_processes_share_one_processor(run: Run) -> None:
@@ -269,7 +269,7 @@ def test_stdin_larger_than_a_pipe_reaches_a_slow_reader(run: Run) -> None:
 
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 def test_shared_memory_has_a_size(run: Run, executor: Executor, excess: int) -> None:
-    size = executor.limits.shm_mb << 20
+    size = executor.settings.limits.shm_mb << 20
     result = run(
         f"import os\n"
         f"left = {size + excess}\n"

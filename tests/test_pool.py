@@ -21,7 +21,7 @@ from sandbox.engine.flags import container_name, run_words, waiting_words
 from sandbox.engine.image import Image
 from sandbox.errors import Busy, EngineUnavailable
 from sandbox.languages import LANGUAGES
-from sandbox.models import RunRequest, RunResult, Status
+from sandbox.models import Caller, RunRequest, RunResult, Status
 from sandbox.settings import load
 from tests.conftest import containers, docker, eventually
 
@@ -289,7 +289,7 @@ def data_dir(real_engine: None, tmp_path: Path) -> Iterator[Path]:
 
 
 def hello(number: int = 0, client: str = "") -> RunRequest:
-    return RunRequest(language=PYTHON, code=f"print('hello', {number})", client=client)
+    return RunRequest(language=PYTHON, code=f"print('hello', {number})", caller=Caller(client))
 
 
 def waiting(data_dir: Path) -> set[str]:
@@ -319,11 +319,16 @@ def test_a_container_may_wait_without_an_interpreter(data_dir: Path, monkeypatch
 @pytest.mark.parametrize("has_interpreter", [True, False])
 def test_a_container_that_nobody_comes_for_ends_by_itself(executor: Executor, has_interpreter: bool) -> None:
     python = LANGUAGES[PYTHON] if has_interpreter else dataclasses.replace(LANGUAGES[PYTHON], waiting=None)
-    number = executor._instance.new_number()
+    number = executor._supply.instance.new_number()
     words = run_words(
-        executor._options, executor.limits, number=number, labels={}, app_mb=1, waiting=waiting_words(python, 1)
+        executor._supply.options,
+        executor.settings.limits,
+        number=number,
+        labels={},
+        app_mb=1,
+        waiting=waiting_words(python, 1),
     )
-    container = Container(executor._client, words, container_name(number))
+    container = Container(executor._supply.client, words, container_name(number))
     container.wait_ready()
     assert eventually(lambda: not container.alive(), 30)
     container.close()

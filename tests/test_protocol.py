@@ -26,7 +26,7 @@ def guest(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["FRAME", "ORDER", "REPORT"])
+@pytest.mark.parametrize("name", ["FRAME", "ORDER", "LIMITS", "REPORT"])
 def test_numbers_are_packed_the_same(guest: dict[str, dict[str, Any]], name: str) -> None:
     assert guest["frames"][name].format == getattr(protocol, name).format
 

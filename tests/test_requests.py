@@ -16,6 +16,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
+from sandbox.models import Caller
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT
 from tests.fakes import FakeExecutor, body_limit, web_app
@@ -79,7 +80,7 @@ def test_a_program_reaches_the_executor_as_it_was_sent(client: FlaskClient, exec
     (request,) = executor.requests
     assert (request.code, request.language, request.stdin) == (body["code"], "node", "a\r\nb")
     assert request.args == ("-x", "")
-    assert request.client == "127.0.0.1"
+    assert request.caller == Caller("127.0.0.1")
 
 
 def test_language_stdin_and_args_may_be_left_out(client: FlaskClient, executor: FakeExecutor) -> None:

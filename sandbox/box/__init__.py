@@ -1,8 +1,10 @@
 """One container's life: what is said to its supervisor, how it waits, ends, and what its report means.
 
-protocol  the frames, and what they add up to
+orders    what the supervisor shall do for a request
+protocol  the frames, and the reports they add up to
 container one container, from `docker run` to its confirmed removal
 pool      containers that wait with an interpreter started
 teardown  used containers, removed behind the answers
+supply    a container for a run: one that waits, or a fresh one
 classify  report -> result
 """

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from sandbox.box.protocol import FRAME, FRAME_ROOM_BYTES, STOP, Order, Outcome, OutputHandler, Report
+from sandbox.box.protocol import FRAME, FRAME_ROOM_BYTES, STOP, Order, OutputHandler, Report, Transcript
 from sandbox.engine.client import Client, ClientRefused, has_ended
 from sandbox.engine.complaints import explain
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable
@@ -106,11 +106,12 @@ class Container:
         on_start: Callable[[], None],
         on_output: OutputHandler,
         should_stop: Callable[[], bool],
-    ) -> Report:
-        """Run one program to its end. A container does this once.
+    ) -> list[Report]:
+        """Run one program to its end. A container does this once. Returns a report of each step that was begun.
 
-        `should_stop` is asked about five times a second; when it says yes, the program is killed and the
-        report says `cancelled`.
+        `on_start` is called when the first step is released, `on_output` with the output of the last. `should_stop`
+        is asked about five times a second; when it says yes, the program is killed and the last report says
+        `cancelled`.
 
         :raises InvalidArchive: when the archive's contents turn out to be damaged.
         :raises NotStarted: when the container was gone before it said that the program was released: at most the
@@ -123,47 +124,52 @@ class Container:
         deadline = time.monotonic() + (RELEASE_SECONDS if self._is_ready else START_SECONDS)
         if not self._send(order.frames(), deadline):
             raise NotStarted(self._failure(is_gone=time.monotonic() < deadline))
-        self._max_frame_bytes = FRAME_ROOM_BYTES + order.output_bytes
+        self._max_frame_bytes = FRAME_ROOM_BYTES + max(step.limits.output_bytes for step in order.steps)
+        transcript = Transcript(order.steps)
         try:
-            return self._follow(order, deadline, on_start, on_output, should_stop)
+            self._follow(transcript, deadline, on_start=on_start, on_output=on_output, should_stop=should_stop)
         except ContainerLost:
             self._end_from_outside()
             raise
+        return transcript.reports
 
     def _follow(
         self,
-        order: Order,
+        transcript: Transcript,
         deadline: float,
+        *,
         on_start: Callable[[], None],
         on_output: OutputHandler,
         should_stop: Callable[[], bool],
-    ) -> Report:
-        outcome = Outcome(order.output_bytes)
+    ) -> None:
         stop_sent = False
-        while not outcome.finished:
+        while not transcript.finished:
             if not stop_sent and should_stop():
                 stop_sent = True
                 deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
                 self._send(STOP, deadline)
             left = deadline - time.monotonic()
             if left <= 0:
-                return self._give_up(outcome, "cancelled" if stop_sent else "timeout")
+                self._give_up(transcript, "cancelled" if stop_sent else "timeout")
+                return
             frame = self._next_frame(time.monotonic() + min(left, POLL_SECONDS))
             if frame is None:
                 if self._ended:
-                    raise ContainerLost(LOST) if outcome.started else NotStarted(self._failure(is_gone=True))
+                    raise ContainerLost(LOST) if transcript.started else NotStarted(self._failure(is_gone=True))
                 continue
-            if outcome.take(*frame, on_output) and not stop_sent:
-                deadline = time.monotonic() + order.timeout_seconds + GRACE_SECONDS
-                on_start()
-        return outcome.report()
+            is_first = not transcript.started
+            if (released := transcript.take(*frame, on_output)) and not stop_sent:
+                deadline = time.monotonic() + released.limits.timeout_seconds + GRACE_SECONDS
+                if is_first:
+                    on_start()
 
-    def _give_up(self, outcome: Outcome, reason: str) -> Report:
+    def _give_up(self, transcript: Transcript, reason: str) -> None:
         """The supervisor did not keep its time. Keep what was printed."""
         log.warning("container %s did not report in time (%s)", self.name, reason)
         self._end_from_outside()
-        if outcome.started or reason == "cancelled":
-            return outcome.report_from_outside(reason)
+        if transcript.started or reason == "cancelled":
+            transcript.stop_from_outside(reason)
+            return
         problem = EngineUnavailable(TOO_LONG)
         raise NotStarted(problem) if self._is_removed else problem
 

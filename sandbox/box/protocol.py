@@ -1,6 +1,6 @@
-"""What host and supervisor say to each other: the order, the frames, and what they add up to.
+"""What host and supervisor say to each other: the order, the frames, and the reports they add up to.
 
-Pure: no process, no descriptor. The frames are described at the top of `guest/supervisor.py`, the other end.
+Pure: no process, no descriptor. The frames are described at the top of `guest/frames.py`, the other end.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sandbox.errors import ContainerLost, InvalidArchive
-from sandbox.models import Stream
+from sandbox.models import Limits, Stream
 
 FRAME = struct.Struct(">cI")
-ORDER = struct.Struct(">?dqq")
+ORDER = struct.Struct(">??B")
+LIMITS = struct.Struct(">dqq")
 REPORT = struct.Struct(">iqqqqqq")
 FRAME_ROOM_BYTES = 1 << 17
 """No frame of our supervisor is larger than this and what is kept of a stream."""
@@ -35,31 +36,50 @@ OutputHandler = Callable[[Stream, bytes], None]
 
 
 @dataclass(frozen=True)
-class Order:
-    """What the supervisor needs to know to run one program."""
+class Step:
+    """One process of a run. Only time and output of its `limits` are its own; the container keeps the others."""
 
     command: list[str]
-    settings: Sequence[str]
-    """Of its environment: `NAME=VALUE` each."""
+    environment: Sequence[str]
+    """`NAME=VALUE` each."""
+    limits: Limits
+
+    def frames(self) -> list[tuple[bytes, bytes]]:
+        limits = self.limits
+        return [
+            (b"L", LIMITS.pack(limits.timeout_seconds, limits.output_bytes, limits.output_stop_bytes)),
+            (b"A", _strings(self.command)),
+            (b"V", _strings(self.environment)),
+        ]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the supervisor needs to know to run one program.
+
+    The steps are carried out in turn, in one container and on the same files, up to the first that does not succeed.
+    """
+
+    steps: tuple[Step, ...]
+    names: tuple[str, ...]
+    """Of the files that the payload holds, below /app."""
     payload: bytes
-    """Source of the one file `command[1]`, or a zip of which `names` are unpacked."""
-    names: tuple[str, ...] | None
+    """The contents of the only file, or a zip."""
+    is_archive: bool
     stdin: bytes
+    """Of the last step; the others have none."""
     may_use_waiting: bool
     """Whether an interpreter that already waits may be used."""
-    timeout_seconds: float
-    output_bytes: int
-    output_stop_bytes: int
 
     def frames(self) -> bytes:
-        parts = (
-            (b"R", ORDER.pack(self.may_use_waiting, self.timeout_seconds, self.output_bytes, self.output_stop_bytes)),
-            (b"A", _strings(self.command)),
-            (b"V", _strings(self.settings)),
-            (b"N", _strings(self.names or ())),
+        parts = [
+            (b"R", ORDER.pack(self.may_use_waiting, self.is_archive, len(self.steps))),
+            (b"N", _strings(self.names)),
             (b"P", self.payload),
             (b"I", self.stdin),
-        )
+        ]
+        for step in self.steps:
+            parts += step.frames()
         return b"".join(FRAME.pack(kind, len(part)) + part for kind, part in parts)
 
 
@@ -74,39 +94,55 @@ class Captured:
 
 @dataclass(frozen=True)
 class Report:
-    """How a program ended, as the supervisor saw it, or (`wait_status` None) as it looked from outside."""
+    """How a step ended, as the supervisor saw it, or (`wait_status` None) as it looked from outside."""
 
-    wait_status: int | None
+    stdout: Captured = field(default_factory=Captured)
+    stderr: Captured = field(default_factory=Captured)
+    wait_status: int | None = None
     """As wait(2) gives it."""
-    stopped: str | None
+    stopped: str | None = None
     """Why it was ended: `timeout`, `output_limit`, `cancelled`, or None."""
-    oom_kills: int | None
-    """Processes the kernel killed for memory during the run; None where that cannot be known."""
-    wall_seconds: float
-    cpu_seconds: float | None
-    max_rss_kb: int | None
-    stdout: Captured
-    stderr: Captured
+    oom_kills: int | None = None
+    """Processes the kernel killed for memory during the step; None where that cannot be known."""
+    wall_seconds: float = 0.0
+    cpu_seconds: float | None = None
+    max_rss_kb: int | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the next step follows."""
+        return self.wait_status == 0 and self.stopped is None
 
 
-class Outcome:
-    """Collects the supervisor's frames of one run until they make a report.
+class Transcript:
+    """Collects the supervisor's frames of one run until they make a report of each step.
 
     A program that has taken over its supervisor may send what it likes; it costs us no more than an honest one.
     """
 
-    def __init__(self, output_bytes: int) -> None:
-        """`output_bytes` is what the order lets the supervisor keep of each stream."""
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.reports: list[Report] = []
+        """Of the steps that have ended."""
         self.started = False
-        self.finished = False
-        self._output_bytes = output_bytes
-        self._started_at = 0.0
-        self._done = b""
+        self._steps = steps
+        self._begin_step()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is to follow."""
+        return bool(self.reports) and (len(self.reports) == len(self._steps) or not self.reports[-1].is_success)
+
+    @property
+    def _is_last_step(self) -> bool:
+        return len(self.reports) == len(self._steps) - 1
+
+    def _begin_step(self) -> None:
+        self._started_at: float | None = None
         self._stdout = Captured()
         self._stderr = Captured()
 
-    def take(self, kind: bytes, payload: bytes, on_output: OutputHandler) -> bool:
-        """Note one frame; True for the one that says the program was released.
+    def take(self, kind: bytes, payload: bytes, on_output: OutputHandler) -> Step | None:
+        """Note one frame; the step that it says was released, if it does. The last step's output is passed on.
 
         :raises InvalidArchive: for the one that says the archive could not be unpacked.
         :raises ContainerLost: for one that our supervisor does not send here.
@@ -114,56 +150,58 @@ class Outcome:
         if kind == b"X" and payload in REFUSALS:
             raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=payload.decode())
         if kind == b"Y" and not self.started:
-            return False
-        if (kind == b"S") == self.started:
+            return None
+        if self.finished or (kind == b"S") == (self._started_at is not None):
             raise ContainerLost(GARBLED)
         if kind == b"S":
             self.started = True
             self._started_at = time.monotonic()
-            return True
+            return self._steps[len(self.reports)]
         if kind == b"D":
-            self._done = payload
-            self.finished = True
+            self.reports.append(self._report(payload))
+            self._begin_step()
         else:
             self._take_output(kind, payload, on_output)
-        return False
+        return None
 
     def _take_output(self, kind: bytes, payload: bytes, on_output: OutputHandler) -> None:
         stream = STREAMS.get(kind.upper())
         captured = self._stdout if stream is Stream.STDOUT else self._stderr
         kept_bytes = len(captured.head) + len(captured.tail) + len(payload)
-        if stream is None or captured.tail or kept_bytes > self._output_bytes:
+        if stream is None or captured.tail or kept_bytes > self._steps[len(self.reports)].limits.output_bytes:
             raise ContainerLost(GARBLED)
-        if kind.isupper():
-            captured.head += payload
-            on_output(stream, payload)
-        else:
+        if not kind.isupper():
             captured.tail = payload
+            return
+        captured.head += payload
+        if self._is_last_step:
+            on_output(stream, payload)
 
-    def report(self) -> Report:
-        """What the frames add up to, once `finished`.
+    def _report(self, done: bytes) -> Report:
+        """What the frames of a step add up to.
 
         :raises ContainerLost: when the last of them is not what our supervisor sends.
         """
-        numbers, reason = self._done[: REPORT.size], self._done[REPORT.size :]
+        numbers, reason = done[: REPORT.size], done[REPORT.size :]
         if len(numbers) < REPORT.size or reason not in REASONS:
             raise ContainerLost(GARBLED)
         wait_status, oom_kills, wall_us, cpu_us, max_rss_kb, *dropped = REPORT.unpack(numbers)
         self._stdout.dropped_bytes, self._stderr.dropped_bytes = dropped
         return Report(
+            stdout=self._stdout,
+            stderr=self._stderr,
             wait_status=wait_status,
             stopped=REASONS[reason],
             oom_kills=None if oom_kills < 0 else oom_kills,
             wall_seconds=wall_us / 1e6,
             cpu_seconds=cpu_us / 1e6,
             max_rss_kb=max_rss_kb,
-            stdout=self._stdout,
-            stderr=self._stderr,
         )
 
-    def report_from_outside(self, reason: str) -> Report:
-        wall_seconds = time.monotonic() - self._started_at if self.started else 0.0
-        return Report(None, reason, None, wall_seconds, None, None, self._stdout, self._stderr)
+    def stop_from_outside(self, reason: str) -> None:
+        """Let a report of what is known end the transcript."""
+        wall_seconds = 0.0 if self._started_at is None else time.monotonic() - self._started_at
+        self.reports.append(Report(self._stdout, self._stderr, stopped=reason, wall_seconds=wall_seconds))
 
 
 def _strings(strings: Iterable[str]) -> bytes:

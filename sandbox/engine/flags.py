@@ -121,7 +121,7 @@ def waiting_words(language: Language, wait_seconds: float) -> list[str]:
     """
     if not language.waiting:
         return [str(int(wait_seconds))]
-    return [str(int(wait_seconds)), *language.settings(waiting=True), *language.command(language.file_name)]
+    return [str(int(wait_seconds)), *language.variables(waiting=True), *language.command(language.file_name)]
 
 
 def container_name(number: int) -> str:

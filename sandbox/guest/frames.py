@@ -2,11 +2,13 @@
 
 They travel over the supervisor's own stdin and stdout, which the program cannot open:
 
-    host -> here    R limits (ORDER)   A command   V environment   N names of the archive's files
-                    P program (source text or zip)   I stdin of the program   then, maybe, K cancel
-    here -> host    Y ready   S started   O/E output   o/e output after a gap   X refused (a code)
-                    D done (REPORT, and why the program was ended, if it was)
+    host -> here    R order (ORDER)   N names of the files   P their contents (one's text, or a zip)   I stdin
+                    and for each step   L limits (LIMITS)   A command   V environment;   then, maybe, K cancel
+    here -> host    Y ready   X refused (a code)
+                    and for each step   S started   O/E output   o/e output after a gap
+                    D done (REPORT, and why its process was ended, if it was)
 
+A step that does not succeed is the last. The stdin is that of the last one ordered; the others have none.
 A, V and N are strings of which each ends with NUL, which no argument and no file name can contain.
 """
 
@@ -17,7 +19,8 @@ import struct
 from system import os, signal
 
 FRAME = struct.Struct(">cI")
-ORDER = struct.Struct(">?dqq")  # may use the waiting interpreter, seconds, output bytes, bytes of output that end it
+ORDER = struct.Struct(">??B")  # may use the waiting interpreter, contents are a zip, number of steps
+LIMITS = struct.Struct(">dqq")  # seconds, output bytes, bytes of output that end it
 REPORT = struct.Struct(">iqqqqqq")  # wait status, OOM kills (-1: unknown), wall us, CPU us, RSS kB, dropped bytes
 READ_BYTES = 65536
 
@@ -63,11 +66,20 @@ class Order:
 
     def __init__(self) -> None:
         """Receive it."""
-        numbers = ORDER.unpack(receive(b"R"))
-        self.may_use_waiting, self.timeout_seconds, self.output_bytes, self.output_stop_bytes = numbers
-        signal.alarm(int(self.timeout_seconds) + 60)  # in case the engine is gone and nobody reads us
-        self.command = strings(receive(b"A"))
-        self.environment = strings(receive(b"V"))
+        self.may_use_waiting, self.is_archive, step_count = ORDER.unpack(receive(b"R"))
         self.names = strings(receive(b"N"))
         self.payload = receive(b"P")
         self.stdin = receive(b"I")
+        self.steps = [Step() for _ in range(step_count)]
+        # In case the engine is gone and nobody reads us.
+        signal.alarm(int(sum(step.timeout_seconds for step in self.steps)) + 60)
+
+
+class Step:
+    """One process of a run, and its limits."""
+
+    def __init__(self) -> None:
+        """Receive it."""
+        self.timeout_seconds, self.output_bytes, self.output_stop_bytes = LIMITS.unpack(receive(b"L"))
+        self.command = strings(receive(b"A"))
+        self.environment = strings(receive(b"V"))

@@ -1,4 +1,4 @@
-"""One run: from releasing a program to knowing how it ended."""
+"""One run: its steps one after the other, each from releasing a process to knowing how it ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import time
 
 from cgroup import difference
-from files import unpack, write_file
+from files import APP, unpack, write_file
 from frames import FRAME, REPORT, Order, read_exactly
 from output import Capture, Input, Outbox
 from program import Program
@@ -16,25 +16,26 @@ from system import os, signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cgroup import Cgroup
+    from frames import Step
     from waiting import Waiting
 
 REAPED_AT_ONCE = 100
 
 
 class Run:
-    """Everything between releasing a program and knowing how it ended."""
+    """One step: everything between releasing its program and knowing how that ended."""
 
-    def __init__(self, order: Order, program: Program, inputs: list[Input], wakeup: int) -> None:
+    def __init__(self, step: Step, program: Program, inputs: list[Input], wakeup: int) -> None:
         self.program = program
         self.inputs = {each.descriptor: each for each in inputs if not each.push()}
         self.outbox = Outbox()
         self.outbox.put(b"S")
         self.captures = {
-            descriptor: Capture(descriptor, kind, order.output_bytes, self.outbox)
+            descriptor: Capture(descriptor, kind, step.output_bytes, self.outbox)
             for descriptor, kind in ((program.stdout, b"O"), (program.stderr, b"E"))
         }
         self.outputs = list(self.captures.values())
-        self.output_left = order.output_stop_bytes
+        self.output_left = step.output_stop_bytes
         self.wakeup = wakeup
         self.stopped = b""  # why, if it was us who ended it
         self.wait_status: int | None = None
@@ -65,6 +66,8 @@ class Run:
                 pass
         for capture in self.outputs:
             capture.finish()
+        for descriptor in (self.program.stdout, self.program.stderr, *self.inputs):
+            os.close(descriptor)
 
     def handle(self, descriptor: int) -> bool:
         """React to one descriptor; True when it needs no more watching."""
@@ -114,44 +117,59 @@ class Run:
         self.reap(0)
 
 
-def prepare(order: Order, waiting: Waiting | None) -> tuple[Program | None, list[tuple[int, bytes]]]:
+class Meter:
+    """What a step uses from now on; `program` is its process if that has started already."""
+
+    def __init__(self, cgroup: Cgroup, program: Program | None) -> None:
+        self.cgroup = cgroup
+        self.oom_before, self.cpu_before = cgroup.oom_kills(), cgroup.cpu_seconds()
+        self.started = time.monotonic()
+        self.waited_cpu_seconds = program.cpu_seconds() if program else 0.0
+
+    def report(self, run: Run) -> bytes:
+        wall_seconds = time.monotonic() - self.started
+        reaped_cpu_seconds = max(0.0, run.reaped_cpu_seconds - self.waited_cpu_seconds)
+        return REPORT.pack(
+            run.wait_status,
+            int(difference(self.cgroup.oom_kills(), self.oom_before, -1)),
+            int(wall_seconds * 1e6),
+            # What a program's children used is in here even if nobody waited for them.
+            int(difference(self.cgroup.cpu_seconds(), self.cpu_before, reaped_cpu_seconds) * 1e6),
+            run.max_rss_kb,
+            *(capture.dropped for capture in run.outputs),
+        )
+
+
+def prepare(order: Order, waiting: Waiting | None) -> tuple[Program | None, list[Input]]:
     """Put the files in place. Returns the program (or None: not started yet) and what is to be written to it."""
     if waiting and waiting.writer is not None and waiting.fits(order):
         # The regular file first: from its first line on, the program may open its own source.
         write_file(waiting.script + ".new", [order.payload])
         os.rename(waiting.script + ".new", waiting.script)
-        return waiting.program, [(waiting.writer, order.payload)]
+        return waiting.program, [Input(waiting.writer, order.payload)]
     if waiting:
         waiting.discard()
-    if order.names:
+    if order.is_archive:
         unpack(order.payload, order.names)
     else:
-        write_file(order.command[1], [order.payload])
+        write_file(f"{APP}/{order.names[0]}", [order.payload])
     return None, []
 
 
 def execute(uid: int, waiting: Waiting | None, wakeup: int, cgroup: Cgroup) -> None:
-    """Receive one run, carry it out, report it."""
+    """Receive one run, carry it out step by step, report each."""
     order = Order()
     program, inputs = prepare(order, waiting)
     order.payload = b""
-    oom_before, cpu_before = cgroup.oom_kills(), cgroup.cpu_seconds()
-    started = time.monotonic()
-    waited_cpu_seconds = program.cpu_seconds() if program else 0.0
-    if program is None:
-        program = Program(uid, order.command, order.environment)
-    run = Run(order, program, [Input(*each) for each in (*inputs, (program.stdin, order.stdin))], wakeup)
-    run.wait(started + order.timeout_seconds)
-    wall_seconds = time.monotonic() - started
-    reaped_cpu_seconds = max(0.0, run.reaped_cpu_seconds - waited_cpu_seconds)
-    report = REPORT.pack(
-        run.wait_status,
-        int(difference(cgroup.oom_kills(), oom_before, -1)),
-        int(wall_seconds * 1e6),
-        # What a program's children used is in here even if nobody waited for them.
-        int(difference(cgroup.cpu_seconds(), cpu_before, reaped_cpu_seconds) * 1e6),
-        run.max_rss_kb,
-        *(capture.dropped for capture in run.outputs),
-    )
-    run.outbox.put(b"D", report + run.stopped)
-    run.outbox.send()
+    for step in order.steps:
+        meter = Meter(cgroup, program)
+        if program is None:
+            program = Program(uid, step.command, step.environment)
+        inputs.append(Input(program.stdin, order.stdin if step is order.steps[-1] else b""))
+        run = Run(step, program, inputs, wakeup)
+        run.wait(meter.started + step.timeout_seconds)
+        run.outbox.put(b"D", meter.report(run) + run.stopped)
+        run.outbox.send()
+        if run.wait_status or run.stopped:
+            break
+        program, inputs = None, []

@@ -39,10 +39,11 @@ class Waiting:
         return None
 
     def fits(self, order: Order) -> bool:
+        step = order.steps[0]
         return (
             order.may_use_waiting
-            and order.command == self.program.command
-            and order.environment == self.program.environment
+            and step.command == self.program.command
+            and step.environment == self.program.environment
             and not exited(self.program.pid)
         )
 

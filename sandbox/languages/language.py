@@ -56,7 +56,7 @@ class Language:
         """The argv that runs `entry` (relative to /app). An absolute path is never taken for an option."""
         return [self.interpreter, f"/app/{entry}", *args]
 
-    def settings(self, *, waiting: bool) -> list[str]:
+    def variables(self, *, waiting: bool) -> list[str]:
         """The environment as env(1) takes it: `NAME=VALUE` each."""
         warm_up = self.waiting.warm_up if self.waiting and waiting else ()
         return [f"{name}={value}" for name, value in self.environment + warm_up]

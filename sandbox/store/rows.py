@@ -53,6 +53,7 @@ def to_row(request: RunRequest, result: RunResult, field_bytes: int) -> dict[str
         "archive": storable(archive.name) if archive else "",
         "args": storable(json.dumps(request.args, ensure_ascii=False)),
         "stdin": storable(request.stdin),
+        "owner": storable(request.caller.owner),
         "result": fields,
     }
 

@@ -17,6 +17,7 @@ from sandbox.models import RunRequest
 from sandbox.settings import Settings
 from web.errors import BodyTooLarge, UnsupportedMediaType
 from web.reading import check_structure, refuse_unknown
+from web.routes.callers import caller_of
 from web.routes.fields import Language, Stdin
 from web.routes.sizes import args_bytes, structure_bytes
 
@@ -71,8 +72,8 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
         raise BodyTooLarge(f"The archive is larger than the limit of {settings.max_upload_bytes} bytes.")
     archive = check_archive(data, settings, name=(form.file.filename or "")[:SHOWN_NAME_CHARACTERS])
     entry = choose_entry(archive, language, form.entry or None)
-    client = request.remote_addr or ""
-    return RunRequest(language.name, archive=archive, entry=entry, args=tuple(args), stdin=stdin, client=client)
+    caller = caller_of(request)
+    return RunRequest(language.name, archive=archive, entry=entry, args=tuple(args), stdin=stdin, caller=caller)
 
 
 def _read_form(request: Request, settings: Settings) -> ArchiveForm:

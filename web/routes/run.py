@@ -12,12 +12,13 @@ from executor import Executor, new_run_id
 from sandbox import languages
 from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, NotFound
 from sandbox.intake.inputs import check_args, check_code, check_stdin
-from sandbox.models import RunRequest, RunResult
+from sandbox.models import Caller, RunRequest, RunResult
 from sandbox.settings import Settings
 from web import streaming
 from web.openapi import from_settings
 from web.reading import read_json
 from web.route import Body, Routes, client_gone, to_response
+from web.routes.callers import caller_of
 from web.routes.fields import Args, Code, Language, Stdin
 from web.routes.forms import ArchiveForm, form_body_bytes, read_zip
 from web.routes.sizes import ESCAPED_BYTE_BYTES, ESCAPED_CHARACTER_BYTES, args_bytes, structure_bytes
@@ -114,7 +115,7 @@ def read_run(request: Request, settings: Settings) -> RunRequest:
     :raises UnsupportedMediaType: it is not JSON.
     """
     task = read_json(request, Task, structure_bytes(settings))
-    return _to_run_request(task, settings, client=request.remote_addr or "")
+    return _to_run_request(task, settings, caller_of(request))
 
 
 def read_batch(request: Request, settings: Settings) -> list[RunRequest]:
@@ -130,11 +131,11 @@ def read_batch(request: Request, settings: Settings) -> list[RunRequest]:
         raise InvalidRequest(
             f"The batch has {len(tasks)} tasks; the limit is {settings.effective_batch_tasks()}.", code="too_many_tasks"
         )
-    client = request.remote_addr or ""
-    return [_to_run_request(task, settings, client, where=f"tasks[{index}]: ") for index, task in enumerate(tasks)]
+    caller = caller_of(request)
+    return [_to_run_request(task, settings, caller, where=f"tasks[{index}]: ") for index, task in enumerate(tasks)]
 
 
-def _to_run_request(task: Task, settings: Settings, client: str, where: str = "") -> RunRequest:
+def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str = "") -> RunRequest:
     try:
         language = languages.resolve(task.language)
         check_code(task.code, settings)
@@ -142,7 +143,7 @@ def _to_run_request(task: Task, settings: Settings, client: str, where: str = ""
         check_args(task.args, settings)
     except InvalidRequest as problem:
         raise InvalidRequest(where + problem.message, code=problem.code) from problem
-    return RunRequest(language.name, task.code, args=tuple(task.args), stdin=task.stdin, client=client)
+    return RunRequest(language.name, task.code, args=tuple(task.args), stdin=task.stdin, caller=caller)
 
 
 RUN_BODY = Body(Task, read_run, run_body_bytes)

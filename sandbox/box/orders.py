@@ -1,0 +1,24 @@
+"""From a request to the order that the supervisor carries out. Pure."""
+
+from __future__ import annotations
+
+from sandbox.box.protocol import Order, Step
+from sandbox.languages import LANGUAGES
+from sandbox.models import Limits, RunRequest
+
+
+def order_of(request: RunRequest, limits: Limits) -> Order:
+    """What has to be done to run a program within these limits."""
+    language = LANGUAGES[request.language]
+    archive = request.archive
+    entry = request.entry if archive else language.file_name
+    may_use_waiting = not archive and not request.args and language.fits_waiting(request.code)
+    program = Step(language.command(entry, request.args), language.variables(waiting=may_use_waiting), limits)
+    return Order(
+        steps=(program,),
+        names=archive.names if archive else (language.file_name,),
+        payload=archive.data if archive else request.code.encode(),
+        is_archive=archive is not None,
+        stdin=request.stdin.encode(),
+        may_use_waiting=may_use_waiting,
+    )
