@@ -91,7 +91,7 @@ def main() -> int:
         prepare_image(settings)
         app = create_app(settings, history=history)
     except OSError as problem:
-        print(server.explain(problem, settings), file=sys.stderr)
+        print(server.why_not_started(problem, settings), file=sys.stderr)
         return 1
     serve(app, settings, sockets)
     return 0

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts.steps import Failed, Step, apt_install, guarded, run_logged, step
+from scripts.stages import Failed, Stage, apt_install, guarded, run_logged, stage
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FONTS = ("fonts-dejavu-core", "fonts-liberation")
@@ -36,7 +36,7 @@ def _version(path: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def ensure(now: Step) -> str:
+def ensure(now: Stage) -> str:
     """Install Chromium when there is none; what came of it, for the report.
 
     :raises Failed: it cannot be installed from here; the message says what to type.
@@ -67,7 +67,7 @@ def _is_ubuntu() -> bool:
 
 
 def main() -> int:
-    with step("Chromium for the tests") as now:
+    with stage("Chromium for the tests") as now:
         now.done(ensure(now))
     return 0
 

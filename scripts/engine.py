@@ -20,7 +20,7 @@ from sandbox.engine.client import Client
 from sandbox.engine.image import Image
 from sandbox.errors import EngineError
 from sandbox.settings import Settings, load
-from scripts.steps import BUILD, Failed, Step, apt_install, guarded, step, tail
+from scripts.stages import BUILD, Failed, Stage, apt_install, guarded, stage, tail
 
 START_SECONDS = 60
 LOCAL_SOCKETS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
@@ -45,7 +45,7 @@ def answers(settings: Settings) -> str:
         return ""
 
 
-def start(settings: Settings, now: Step) -> str:
+def start(settings: Settings, now: Stage) -> str:
     """Bring the engine up if it is down; what it is, for the report.
 
     :raises Failed: it cannot be brought up from here; the message says what to type.
@@ -89,7 +89,7 @@ def _one_at_a_time() -> Iterator[None]:
         os.close(folder)
 
 
-def _install_if_missing(settings: Settings, now: Step) -> bool:
+def _install_if_missing(settings: Settings, now: Stage) -> bool:
     """Install docker.io where there is no `dockerd`; a client alone is not an engine."""
     if _find_dockerd() and shutil.which(settings.docker):
         return False
@@ -114,7 +114,7 @@ def _find_dockerd() -> str | None:
     return shutil.which("dockerd", path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
 
 
-def _start_daemon(now: Step) -> None:
+def _start_daemon(now: Stage) -> None:
     """Start the installed engine the way this system starts services."""
     if os.geteuid() != 0:
         join_group = "sudo usermod -aG docker $USER    (then log in again)"
@@ -134,7 +134,7 @@ def _start_command() -> str:
     return "sudo systemctl start docker" if Path("/run/systemd/system").is_dir() else "sudo make engine"
 
 
-def _start_without_init(now: Step) -> None:
+def _start_without_init(now: Stage) -> None:
     """The service script mounts what cgroups need; where there is none or it fails, `dockerd` alone will do."""
     if SERVICE_SCRIPT.exists():
         now.say(f"{SERVICE_SCRIPT} start")
@@ -177,7 +177,7 @@ def _is_running(pid_file: Path, name: str) -> bool:
         return False
 
 
-def _remove_stale(pid_file: Path, name: str, now: Step) -> None:
+def _remove_stale(pid_file: Path, name: str, now: Stage) -> None:
     """Remove the pid file of a daemon that was killed: its number may belong to another process by now,
     and then dockerd refuses to start."""
     if pid_file.exists() and not _is_running(pid_file, name):
@@ -185,7 +185,7 @@ def _remove_stale(pid_file: Path, name: str, now: Step) -> None:
         pid_file.unlink(missing_ok=True)
 
 
-def _wait(settings: Settings, now: Step) -> str:
+def _wait(settings: Settings, now: Stage) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         version = answers(settings)
@@ -205,7 +205,7 @@ def main() -> int:
     if sys.argv[1:] not in ([], ["start"]):
         print("usage: python -m scripts.engine [start|status]", file=sys.stderr)
         return 2
-    with step("Container engine") as now:
+    with stage("Container engine") as now:
         now.done(start(settings, now))
     return 0
 

@@ -22,14 +22,14 @@ from sandbox.engine import image as images
 from sandbox.engine.client import Client
 from sandbox.engine.image import Image
 from sandbox.settings import Settings, load
-from scripts.steps import Failed, Step, apt_install, guarded, run_logged, step
+from scripts.stages import Failed, Stage, apt_install, guarded, run_logged, stage
 
 LOCK = Path(__file__).with_name("bases.txt")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SITE_PACKAGES = "usr/local/lib/python3.11/dist-packages"
 
 
-def ensure(settings: Settings, now: Step) -> str:
+def ensure(settings: Settings, now: Stage) -> str:
     """Build the image when it is missing; what came of it, for the report.
 
     :raises Failed, EngineError: it cannot be built from here; the message says what to type.
@@ -43,7 +43,7 @@ def ensure(settings: Settings, now: Step) -> str:
     return f"{image.name} built"
 
 
-def bases(client: Client, now: Step) -> dict[str, str]:
+def bases(client: Client, now: Stage) -> dict[str, str]:
     """Build argument -> base image that is on the engine now."""
     made = made_bases()
     # Bases made earlier are there because pulling failed then: do not wait for it to fail again.
@@ -71,7 +71,7 @@ def made_bases() -> dict[str, str]:
     }
 
 
-def make_bases(client: Client, now: Step) -> None:
+def make_bases(client: Client, now: Stage) -> None:
     """Make both bases and import them into the engine."""
     if os.geteuid() != 0:
         raise Failed(
@@ -94,7 +94,7 @@ def make_bases(client: Client, now: Step) -> None:
             import_root(client, root, names["PYTHON_BASE"])
 
 
-def download_wheels(folder: Path, now: Step) -> Path:
+def download_wheels(folder: Path, now: Stage) -> Path:
     """Put the locked wheels for this machine's architecture into `folder`; the folder.
 
     :raises Failed: also when a file is not the one that was locked.
@@ -118,7 +118,7 @@ def unpack_node(root: Path, wheels: Path) -> None:
     target.chmod(0o755)
 
 
-def bootstrap(root: Path, now: Step) -> None:
+def bootstrap(root: Path, now: Stage) -> None:
     """A minimal Debian with Python in `root`, from packages whose signatures hold.
 
     :raises Failed: also when they do not.
@@ -158,7 +158,7 @@ def import_root(client: Client, root: Path, image: str) -> None:
 
 
 def main() -> int:
-    with step("Sandbox image") as now:
+    with stage("Sandbox image") as now:
         now.done(ensure(load(), now))
     return 0
 

@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from scripts.steps import Failed, Step, apt_install, guarded, step
+from scripts.stages import Failed, Stage, apt_install, guarded, stage
 
 DEBIAN = Path("/usr/lib/postgresql")
 
@@ -22,7 +22,7 @@ def find() -> Path | None:
     return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
 
 
-def ensure(now: Step) -> str:
+def ensure(now: Stage) -> str:
     """Install PostgreSQL when there is none; what came of it, for the report.
 
     :raises Failed: it cannot be installed from here; the message says what to type.
@@ -36,7 +36,7 @@ def ensure(now: Step) -> str:
 
 
 def main() -> int:
-    with step("PostgreSQL for the tests") as now:
+    with stage("PostgreSQL for the tests") as now:
         now.done(ensure(now))
     return 0
 

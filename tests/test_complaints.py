@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.engine.complaints import explain
+from sandbox.engine.complaints import error_of
 from sandbox.errors import EngineError, EngineUnavailable, ImageMissing
 
 
@@ -26,7 +26,7 @@ from sandbox.errors import EngineError, EngineUnavailable, ImageMissing
     ],
 )
 def test_a_complaint_becomes_an_error_of_ours_with_advice(words: str, kind: type[EngineError], told: str) -> None:
-    problem = explain(words, "otherwise")
+    problem = error_of(words, "otherwise")
     assert type(problem) is kind
     assert told in problem.message
     assert "/x" not in problem.message, "the client's words go to the log only"

@@ -20,7 +20,7 @@ from sandbox.box import container as container_module
 from sandbox.box.container import Container, NotStarted
 from sandbox.box.protocol import FRAME_ROOM_BYTES, Order, Report, Step
 from sandbox.engine.client import ENVIRONMENT, Client
-from sandbox.engine.complaints import explain
+from sandbox.engine.complaints import error_of
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
 from sandbox.models import Stream
 from sandbox.settings import Settings
@@ -324,7 +324,7 @@ def test_a_client_that_gives_up_is_explained_in_our_words(start: Start, words: s
     with pytest.raises(EngineError) as caught:
         start(f"say({words!r}); sys.exit(125)").wait_ready()
     assert type(caught.value) is kind
-    assert caught.value.message == explain(words, "The container engine could not start a container.").message
+    assert caught.value.message == error_of(words, "The container engine could not start a container.").message
     assert not words or words not in caught.value.message
 
 

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from scripts import image
-from scripts.steps import Failed, Step
+from scripts.stages import Failed, Stage
 from tests.conftest import ROOT
 
 LOCKS = ["requirements", "requirements-dev", "scripts/bases"]
@@ -121,9 +121,9 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(
     monkeypatch.setattr(image, "LOCK", lock)
     if is_tampered_with:
         with pytest.raises(Failed, match="DO NOT MATCH THE HASHES"):
-            image.download_wheels(tmp_path / "out", Step("test"))
+            image.download_wheels(tmp_path / "out", Stage("test"))
     else:
-        assert [path.name for path in image.download_wheels(tmp_path / "out", Step("test")).iterdir()] == [
+        assert [path.name for path in image.download_wheels(tmp_path / "out", Stage("test")).iterdir()] == [
             "nothing-1-py3-none-any.whl"
         ]
 
@@ -159,5 +159,5 @@ def test_debian_packages_that_nobody_has_signed_are_not_unpacked(
         monkeypatch.setattr(image, "KEYRING", tmp_path / "none.gpg")
         monkeypatch.setattr(image, "apt_install", lambda now, *packages: None)
     with pytest.raises(Failed, match=complaint):
-        image.bootstrap(tmp_path / "root", Step("test"))
+        image.bootstrap(tmp_path / "root", Stage("test"))
     assert not (tmp_path / "root/bin").exists()

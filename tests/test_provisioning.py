@@ -22,7 +22,7 @@ from sandbox.models import RunRequest
 from sandbox.settings import Settings, load
 from scripts import browser, image, postgres
 from scripts import engine as engine_script
-from scripts.steps import Failed, Step
+from scripts.stages import Failed, Stage
 from tests import databases
 from tests.conftest import ROOT, docker, eventually, free_port
 
@@ -233,7 +233,7 @@ def test_without_root_a_stopped_engine_is_left_to_the_user(tmp_path: Path, monke
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(engine_script, "SOCKET", tmp_path / "docker.sock")
     with pytest.raises(Failed, match=r"not running. Type:\n +sudo (systemctl start docker|make engine)\n.*usermod"):
-        engine_script._start_daemon(Step("test"))
+        engine_script._start_daemon(Stage("test"))
 
 
 def test_without_permission_the_group_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +241,7 @@ def test_without_permission_the_group_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     monkeypatch.setattr(engine_script, "SOCKET", tmp_path)
     with pytest.raises(Failed, match=r"may not speak.*\n    sudo usermod -aG docker"):
-        engine_script._start_daemon(Step("test"))
+        engine_script._start_daemon(Stage("test"))
 
 
 @pytest.mark.parametrize("has_service_script", [False, True])
@@ -357,7 +357,7 @@ def test_an_extended_image_runs_programs_with_what_it_adds(
 @pytest.fixture(scope="module")
 def server_base(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Python base from which pip reaches its index: where this machine trusts a proxy, so must the base."""
-    base = image.bases(Client(load().docker), Step("bases"))["PYTHON_BASE"]
+    base = image.bases(Client(load().docker), Stage("bases"))["PYTHON_BASE"]
     bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     if not bundle:
         return base

@@ -37,7 +37,7 @@ def read_json(request: Request, model: type[Model], structure_limit: int) -> Mod
     try:
         return model.model_validate_json(data.removeprefix(BYTE_ORDER_MARK))
     except ValidationError as problem:
-        raise _explain(problem) from None
+        raise _to_invalid_request(problem) from None
 
 
 def check_structure(data: bytes, limit_bytes: int) -> None:
@@ -77,7 +77,7 @@ _KINDS = {
 }
 
 
-def _explain(problem: ValidationError) -> InvalidRequest:
+def _to_invalid_request(problem: ValidationError) -> InvalidRequest:
     """What is wrong with a body, as `tasks[2].code must be a string`."""
     findings = problem.errors(include_url=False, include_input=False)
     first = findings[0]["type"]

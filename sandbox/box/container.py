@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from sandbox.box.protocol import FRAME, FRAME_ROOM_BYTES, STOP, Order, OutputHandler, Report, Transcript
 from sandbox.engine.client import Client, ClientRefused, has_ended
-from sandbox.engine.complaints import explain
+from sandbox.engine.complaints import error_of
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable
 
 log = logging.getLogger(__name__)
@@ -269,4 +269,4 @@ class Container:
             return EngineUnavailable(TOO_LONG)
         self.close()
         log.warning("container %s failed: %s", self.name, self._last_words.strip() or "no reason given")
-        return explain(self._last_words, "The container engine could not start a container.")
+        return error_of(self._last_words, "The container engine could not start a container.")

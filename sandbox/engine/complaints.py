@@ -17,7 +17,7 @@ NO_RUNTIME = ("unknown runtime specified", "unknown or invalid runtime")
 NO_ENGINE = ("cannot connect", "error during connect", "connection refused")
 
 
-def explain(words: str, otherwise: str) -> EngineError:
+def error_of(words: str, otherwise: str) -> EngineError:
     """The error that the client's words tell of; `otherwise` is the sentence when they are not known."""
     lowered = words.lower()
     if any(sign in lowered for sign in NO_IMAGE):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sandbox.engine.client import Client, ClientRefused
-from sandbox.engine.complaints import explain
+from sandbox.engine.complaints import error_of
 from sandbox.errors import EngineError, ImageMissing
 from sandbox.settings import Settings
 
@@ -46,7 +46,7 @@ class Image:
         try:
             return self.client.ask("image", "inspect", "--format", "{{.Id}}", self.name).strip()
         except ClientRefused as refusal:
-            raise self._explain(refusal.words) from refusal
+            raise self._error_of(refusal.words) from refusal
 
     def check(self) -> None:
         """Return when the engine answers and has the image.
@@ -86,8 +86,8 @@ class Image:
             say(f"cannot be pulled: {last_words or 'no answer'}")
         return done
 
-    def _explain(self, words: str) -> EngineError:
-        problem = explain(words, "The container engine does not answer. Start Docker, or type `make engine`.")
+    def _error_of(self, words: str) -> EngineError:
+        problem = error_of(words, "The container engine does not answer. Start Docker, or type `make engine`.")
         if isinstance(problem, ImageMissing) and not self.is_ours:
             return ImageMissing(
                 f"The image {self.name}, named by SCE_IMAGE, is not on this engine. "

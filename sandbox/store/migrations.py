@@ -1,6 +1,6 @@
-"""From a database as any version has left it to the tables of today, in numbered steps.
+"""From a database as any version has left it to the tables of today, in numbered migrations.
 
-A step is what changed with its version. It names tables and columns as they were then and never changes again.
+A migration is what changed with its version. It names tables and columns as they were then and never changes again.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def prepare_schema(engine: Engine) -> None:
 
 def _bring_up_to_date(connection: Connection) -> None:
     version = _version(connection)
-    for step in STEPS if version else ():
-        if step.version > version:
-            step.take(connection)
+    for migration in MIGRATIONS if version else ():
+        if migration.version > version:
+            migration.take(connection)
     METADATA.create_all(connection)
     connection.execute(delete(VERSIONS))
     connection.execute(insert(VERSIONS).values(version=SCHEMA_VERSION))
@@ -76,11 +76,11 @@ def _version(connection: Connection) -> int:
     if not tables.has_table(RUNS.name):
         return 0
     columns = {column["name"] for column in tables.get_columns(RUNS.name)}
-    return max((step.version for step in STEPS if step.adds in columns), default=1)
+    return max((each.version for each in MIGRATIONS if each.adds in columns), default=1)
 
 
 @dataclass(frozen=True)
-class Step:
+class Migration:
     version: int
     adds: str
     """A column of `runs` that no earlier version has."""
@@ -121,7 +121,7 @@ def _gather_results(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {moved.name}")
 
 
-STEPS = (Step(2, "stored_bytes", _part_long_text), Step(3, "result", _gather_results))
+MIGRATIONS = (Migration(2, "stored_bytes", _part_long_text), Migration(3, "result", _gather_results))
 
-SCHEMA_VERSION = STEPS[-1].version
-"""What today's tables are. A change of them takes a step."""
+SCHEMA_VERSION = MIGRATIONS[-1].version
+"""What today's tables are. A change of them takes a migration."""

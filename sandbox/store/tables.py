@@ -1,4 +1,4 @@
-"""The tables of the history. A change here takes a step in `migrations` that brings older databases to it.
+"""The tables of the history. A change here takes another in `migrations` that brings older databases to it.
 
 Columns are for what is searched, filtered or cut; the rest of a result is one of them. A run is a row of `runs`:
 small, so that listing and searching read little. What its long fields hold beyond their first `HEAD_CHARACTERS` is in

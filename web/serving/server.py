@@ -240,7 +240,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def explain(problem: OSError, settings: Settings) -> str:
+def why_not_started(problem: OSError, settings: Settings) -> str:
     """One line about why the server cannot start."""
     if problem.errno == errno.EADDRINUSE:
         return f"Port {settings.port} is taken. Stop what listens there, or choose another one with SCE_PORT."

@@ -1,4 +1,4 @@
-"""How the scripts say what they are doing: one line a step, with what came of it and how long it took."""
+"""How the scripts say what they are doing: one line a stage, with what came of it and how long it took."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ BUILD = ROOT / "build"
 
 
 class Failed(Exception):
-    """A step cannot be done from here; the message says what to type."""
+    """A stage cannot be done from here; the message says what to type."""
 
 
-class Step:
-    """One step under way. Lines said meanwhile are indented below it."""
+class Stage:
+    """One stage under way. Lines said meanwhile are indented below it."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -44,9 +44,9 @@ class Step:
 
 
 @contextmanager
-def step(title: str) -> Iterator[Step]:
-    """A step that its body ends with `done`."""
-    current = Step(title)
+def stage(title: str) -> Iterator[Stage]:
+    """A stage that its body ends with `done`."""
+    current = Stage(title)
     try:
         yield current
     except BaseException:
@@ -79,7 +79,7 @@ def tail(log: Path, lines: int = 12) -> str:
         return ""
 
 
-def apt_install(now: Step, program: str, *packages: str) -> None:
+def apt_install(now: Stage, program: str, *packages: str) -> None:
     """Make sure a program is there, from Debian packages.
 
     :raises Failed: it cannot be installed; what to type has been printed.
@@ -88,7 +88,7 @@ def apt_install(now: Step, program: str, *packages: str) -> None:
         return
     now.say(f"apt-get install {' '.join(packages)} (log: build/apt.log)")
     if subprocess.run([str(ROOT / "scripts" / "apt-install"), program, *packages], cwd=ROOT).returncode:
-        raise Failed(f"`{program}` is needed for this step.")
+        raise Failed(f"`{program}` is needed for this stage.")
 
 
 def guarded(main: Callable[[], int]) -> int:
