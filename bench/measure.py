@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,7 @@ def open_loop(connect: Callable[[], Callable[[], Answer]], per_second: float, se
         in_time += answer.status == 200 and time.perf_counter() < end
 
     _in_parallel([_bound(request, begin + number / per_second) for number in range(int(per_second * seconds))])
-    load = summarize(answers, seconds)
-    return Load(in_time / seconds, load.accepted, load.served, load.refused, load.failed)
+    return replace(summarize(answers, seconds), per_second=in_time / seconds)
 
 
 def summarize(answers: Sequence[Answer], seconds: float) -> Load:

@@ -53,8 +53,30 @@ class Effort:
     overload_seconds: float
 
 
-FULL = Effort(100, 10, 3, (1, 4, 16, 64), 3, 20, 1000, 20, 0.7, 60)
-QUICK = Effort(2, 1, 0.2, (2,), 1, 1, 5, 1, 0.3, 1)
+FULL = Effort(
+    rounds=100,
+    load_seconds=10,
+    ramp_seconds=3,
+    concurrency=(1, 4, 16, 64),
+    repeats=3,
+    sizes_rounds=20,
+    soak_runs=1000,
+    rest_seconds=20,
+    refill_seconds=0.7,
+    overload_seconds=60,
+)
+QUICK = Effort(
+    rounds=2,
+    load_seconds=1,
+    ramp_seconds=0.2,
+    concurrency=(2,),
+    repeats=1,
+    sizes_rounds=1,
+    soak_runs=5,
+    rest_seconds=1,
+    refill_seconds=0.3,
+    overload_seconds=1,
+)
 
 
 # --- Latency ----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What can go wrong that is not the program's own doing.
 
 A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunResult`; everything here is
-*raised*. `app.py` maps these classes to HTTP statuses in one table.
+*raised*. `web/errors.py` maps these classes to HTTP statuses in one table.
 
     SandboxError
     ├── InvalidRequest            the caller asked for something that cannot be run
@@ -10,10 +10,14 @@ A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunRe
     ├── Busy                      every place is taken; come back later
     ├── Cancelled                 the caller went away or cancelled before the program started
     ├── HistoryError              the store of past runs cannot be read or written
-    └── EngineError               no container could be had, or it was lost
-        ├── EngineUnavailable     docker client or engine does not answer
-        ├── ImageMissing          the sandbox image is not built
-        └── ContainerLost         the container vanished while the program ran
+    ├── EngineError               no container could be had, or it was lost
+    │   ├── EngineUnavailable     docker client or engine does not answer
+    │   ├── ImageMissing          the sandbox image is not built
+    │   ├── ContainerLost         the container vanished while the program ran
+    │   └── ClientRefused         the docker client said no, in its own words (sandbox.engine.client; never shown)
+    ├── ForeignOrigin             another site's page sent the request (this and the next two: web.errors)
+    ├── BodyTooLarge              its body has more bytes than the route takes
+    └── UnsupportedMediaType      its body is of a kind that the route does not read
 
 Messages are written for the person who called the API: no host path, no words of the docker client.
 """

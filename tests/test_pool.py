@@ -102,7 +102,13 @@ def filled(fake: FakeEngine) -> Iterator[Pool]:
 
 
 def make_pool(fake: FakeEngine, sizes: dict[str, int], max_age_seconds: float = 600) -> Pool:
-    made = Pool(fake.start, fake.retire, fake.image_id, sizes, max_age_seconds)  # type: ignore[arg-type]
+    made = Pool(
+        start=fake.start,  # type: ignore[arg-type]
+        retire=fake.retire,  # type: ignore[arg-type]
+        image_id=fake.image_id,
+        sizes=sizes,
+        max_age_seconds=max_age_seconds,
+    )
     made.open()
     return made
 

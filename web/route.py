@@ -84,8 +84,17 @@ class Routes:
         """Make a function a route. Its name and its docstring's first line are those of the API's description."""
 
         def declare(view: View) -> View:
-            summary = (view.__doc__ or "").partition("\n")[0]
-            route = Route(method, path, view.__name__, summary, answers, body, query, errors, streams)
+            route = Route(
+                method=method,
+                path=path,
+                name=view.__name__,
+                summary=(view.__doc__ or "").partition("\n")[0],
+                answers=answers,
+                body=body,
+                query=query,
+                errors=errors,
+                streams=streams,
+            )
             self._routes.append(route)
             if body:
                 self._limits[path] = body.limit(self._settings)

@@ -10,6 +10,7 @@ by it at the latest; the run is cancelled then.
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import threading
@@ -108,10 +109,15 @@ def answer(executor: Executor, run_request: RunRequest, run_id: str, gone: Gone)
     :raises SandboxError: what made the run impossible before that.
     """
     feed = Feed()
-    worker = threading.Thread(
-        target=_run, args=(executor, run_request, run_id, feed, gone), name=f"stream-{run_id}", daemon=True
+    run = functools.partial(
+        executor.run,
+        run_request,
+        run_id=run_id,
+        on_start=lambda: feed.put(Started()),
+        on_output=feed.put_output,
+        gone=lambda: feed.is_closed or gone(),
     )
-    worker.start()
+    threading.Thread(target=_feed, args=(feed, run), name=f"stream-{run_id}", daemon=True).start()
     first = feed.take(OPENING_SECONDS)
     if isinstance(first, SandboxError):
         raise first
@@ -122,15 +128,10 @@ def answer(executor: Executor, run_request: RunRequest, run_id: str, gone: Gone)
     return response
 
 
-def _run(executor: Executor, run_request: RunRequest, run_id: str, feed: Feed, gone: Gone) -> None:
+def _feed(feed: Feed, run: Callable[[], RunResult]) -> None:
+    """Carry out a run that puts its events into the feed, and put its last one there."""
     try:
-        result = executor.run(
-            run_request,
-            run_id=run_id,
-            on_start=lambda: feed.put(Started()),
-            on_output=feed.put_output,
-            gone=lambda: feed.is_closed or gone(),
-        )
+        result = run()
     except SandboxError as problem:
         feed.put(problem)
     except Exception:

@@ -46,6 +46,7 @@ class Pool:
 
     def __init__(
         self,
+        *,
         start: Callable[[str], Container],
         retire: Callable[[Container], None],
         image_id: Callable[[], str],

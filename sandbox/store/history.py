@@ -157,7 +157,7 @@ class History:
                     return shortened(map(dict, found)), None
                 if is_late:
                     break
-                found += _rows(connection, position, end, conditions, wanted + 1 - len(found))
+                found += _rows(connection, conditions, below=position, end=end, limit=wanted + 1 - len(found))
                 position = end
                 is_late = time.monotonic() > deadline or gone()
         shown = found[:wanted]
@@ -241,13 +241,13 @@ def _end_of_rows(connection: Connection, position: int) -> int | None:
 
 
 def _rows(
-    connection: Connection, position: int, end: int, conditions: Sequence[ColumnElement[bool]], limit: int
+    connection: Connection, conditions: Sequence[ColumnElement[bool]], *, below: int, end: int, limit: int
 ) -> Sequence[RowMapping]:
-    """Rows below `position`, down to `end`."""
+    """Rows with numbers less than `below`, down to `end`, newest first."""
     columns: list[ColumnElement[Any]] = [column for column in RUNS.c if column.name not in LONG_FIELDS]
     # One character more than is shown tells whether there is more; length() would read the field again.
     columns += [func.substr(RUNS.c[name], 1, SHORT_CHARACTERS + 1).label(name) for name in LONG_FIELDS]
-    between = (RUNS.c.seq < position, RUNS.c.seq >= end)
+    between = (RUNS.c.seq < below, RUNS.c.seq >= end)
     query = select(*columns).where(*between, *conditions).order_by(RUNS.c.seq.desc()).limit(limit)
     return connection.execute(query).mappings().all()
 

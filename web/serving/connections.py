@@ -80,6 +80,7 @@ class Listener(TcpWSGIServer):
         self,
         app: WSGIApplication,
         bound: socket.socket,
+        *,
         dispatcher: Dispatcher,
         adjustments: Adjustments,
         connections: Connections,

@@ -130,7 +130,15 @@ class Server:
         self._connections = Connections(connections, settings.max_address_connections or connections * 3 // 4)
         adjustments = _adjustments(settings, body_limit)
         self._listeners = [
-            Listener(app, bound, self._dispatcher, adjustments, self._connections, self._map) for bound in sockets
+            Listener(
+                app,
+                bound,
+                dispatcher=self._dispatcher,
+                adjustments=adjustments,
+                connections=self._connections,
+                channel_map=self._map,
+            )
+            for bound in sockets
         ]
 
     def run(self, executor: Closable) -> None:
