@@ -4,5 +4,5 @@ Read in this order: `models` (what travels), `settings` (every knob), `languages
 `engine` (the docker client), `box` (one container's life) with `guest` (its other end, inside). `executor.py`, one
 folder up, ties them together.
 
-Each module imports its own folder or one of a lower rank; `tests/test_layout.py` has the ranks.
+Each module imports its own folder or one of a lower rank; `tests/unit/test_layout.py` has the ranks.
 """

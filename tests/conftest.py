@@ -29,6 +29,25 @@ ROOT = Path(__file__).resolve().parent.parent
 
 Run = Callable[..., RunResult]
 
+NOT_IN_UNIT = {"real_engine", "browser"}
+"""Fixtures that a test in `tests/unit` must not ask for, directly or through another."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder: `engine`, `page`, or nothing for those in `tests/unit`."""
+    for item in items:
+        lane = lane_of(item.path)
+        if lane != "unit":
+            item.add_marker(lane)
+        elif wrong := NOT_IN_UNIT.intersection(getattr(item, "fixturenames", ())):
+            raise pytest.UsageError(f"{item.nodeid} uses {', '.join(sorted(wrong))}: it belongs to another folder.")
+
+
+def lane_of(path: Path) -> str:
+    """The folder below `tests` that a test lies in. `test_security.py` beside them talks to a server."""
+    inner = path.relative_to(ROOT).parts
+    return inner[1] if inner[0] == "tests" else "engine"
+
 
 def docker(*arguments: str, check: bool = True) -> str:
     """What the docker client prints."""

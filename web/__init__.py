@@ -11,5 +11,5 @@
     logs.py         how log lines look
     serving/        the listening server
 
-Who may import whom is a table in tests/test_layout.py.
+Who may import whom is a table in tests/unit/test_layout.py.
 """

@@ -7,5 +7,5 @@
     history.py  what has been run
     service.py  the page, and what this server is and can do
 
-All but those that answer with a page or a file are declared, and tests/test_api_schema.py finds those that are not.
+All but those that answer with a page or a file are declared; tests/unit/test_api_schema.py finds those that are not.
 """

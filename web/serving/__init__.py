@@ -11,4 +11,4 @@ How large the body of a request may be is handed in, as a function from its path
 """
 
 WAITRESS = "3.0.2"
-"""The version whose source was read; `tests/test_waitress.py` says what to look at when another one is installed."""
+"""The version whose source was read; `tests/unit/test_waitress.py` says what to look at when another is installed."""

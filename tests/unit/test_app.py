@@ -28,7 +28,7 @@ from sandbox.settings import load
 from tests.fakes import FakeExecutor, FakeHistory, row, web_app
 from web.errors import STATUS_OF, status_of
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 IDS = [f"{number:016x}" for number in range(5)]
 
 

@@ -27,7 +27,7 @@ from web.guards import SECURITY_HEADERS
 from web.serving import channel
 from web.serving import server as web_server
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from sandbox.engine.image import default_name
 from sandbox.engine.instance import NUMBERS
 from sandbox.settings import Settings, load
 
-PROFILE = Path(__file__).resolve().parent.parent / "sandbox" / "seccomp.json"
+PROFILE = Path(__file__).resolve().parent.parent.parent / "sandbox" / "seccomp.json"
 GUEST = Path(__file__).resolve().parent / "seccomp"
 """What runs inside the container: the runner, the probes and the programs."""
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import secrets
 import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +17,7 @@ from executor import Executor
 from sandbox.engine.client import Client
 from sandbox.engine.flags import LABEL
 from sandbox.engine.image import default_name
-from sandbox.engine.instance import NUMBERS, Instance
+from sandbox.engine.instance import Instance
 from sandbox.models import RunRequest, Status
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT, containers, docker, eventually
@@ -37,15 +34,6 @@ def made(real_engine: None) -> Iterator[list[str]]:
     yield names
     if names:
         docker("rm", "--force", *names, check=False)
-
-
-@contextlib.contextmanager
-def instance_in(data_dir: Path) -> Iterator[Instance]:
-    instance = Instance(data_dir)
-    try:
-        yield instance
-    finally:
-        instance.close()
 
 
 def make_container(made: list[str], labels: dict[str, str], *, running: bool = False) -> str:
@@ -78,14 +66,14 @@ def test_a_sweep_removes_what_a_dead_instance_left(tmp_path: Path, made: list[st
     labels = dead.labels
     dead.close()
     left = [make_container(made, labels), make_container(made, labels, running=True)]
-    with instance_in(tmp_path) as instance:
+    with closing(Instance(tmp_path)) as instance:
         assert instance.sweep(Client(CLIENT)) == 2
         assert not any(exists(name) for name in left)
         assert instance.sweep(Client(CLIENT)) == 0
 
 
 def test_a_sweep_believes_the_lock_and_not_the_file(tmp_path: Path, made: list[str]) -> None:
-    with instance_in(tmp_path) as instance:
+    with closing(Instance(tmp_path)) as instance:
         name = make_container(made, instance.labels | {f"{LABEL}.instance": "deadbeef"})
         left_lock = tmp_path / "instances" / "deadbeef"
         left_lock.touch()  # as after a SIGKILL: the file is there, and nobody holds it
@@ -95,9 +83,9 @@ def test_a_sweep_believes_the_lock_and_not_the_file(tmp_path: Path, made: list[s
 
 def test_a_sweep_spares_the_living_and_the_strangers(tmp_path: Path, made: list[str]) -> None:
     with (
-        instance_in(tmp_path / "ours") as sweeper,
-        instance_in(tmp_path / "ours") as living,
-        instance_in(tmp_path / "theirs") as stranger,
+        closing(Instance(tmp_path / "ours")) as sweeper,
+        closing(Instance(tmp_path / "ours")) as living,
+        closing(Instance(tmp_path / "theirs")) as stranger,
     ):
         spared = [
             make_container(made, living.labels),
@@ -113,7 +101,7 @@ def test_a_sweep_spares_the_living_and_the_strangers(tmp_path: Path, made: list[
 def test_an_instance_label_that_is_a_path_is_not_followed(tmp_path: Path, made: list[str]) -> None:
     precious = tmp_path / "precious"
     precious.write_text("kept")
-    with instance_in(tmp_path) as instance:
+    with closing(Instance(tmp_path)) as instance:
         make_container(made, instance.labels | {f"{LABEL}.instance": "../precious"})
         instance.sweep(Client(CLIENT))
     assert precious.read_text() == "kept"
@@ -127,86 +115,15 @@ def test_an_executor_sweeps_when_it_starts(settings: Settings, made: list[str]) 
         assert not exists(name)
 
 
-@pytest.mark.parametrize("client", ["no-such-docker-client", "false", "true"])
-def test_a_sweep_without_a_working_client_removes_nothing_and_does_not_raise(tmp_path: Path, client: str) -> None:
-    with instance_in(tmp_path) as instance:
-        assert instance.sweep(Client(client)) == 0
-
-
-def test_a_sweep_of_an_engine_that_is_away_does_not_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
-    with instance_in(tmp_path) as instance:
-        assert instance.sweep(Client(CLIENT)) == 0
-
-
-# --- Names and locks --------------------------------------------------------------------------------------
-
-
-def test_instances_that_start_at_once_agree_on_the_scope_and_on_nothing_else(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from sandbox.engine.instance import Instance\n"
-        "i = Instance(Path(sys.argv[1])); print(i.scope, i.id, i.new_number())"
-    )
-
-    def start(_: int) -> list[str]:
-        argv = [sys.executable, "-c", code, str(tmp_path)]
-        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-
-    with ThreadPoolExecutor(4) as workers:
-        answers = list(workers.map(start, range(4)))
-    scopes, ids, numbers = (set(column) for column in zip(*answers, strict=True))
-    assert (len(scopes), len(ids), len(numbers)) == (1, 4, 4)
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["scope"]
-
-
-def test_a_number_is_given_again_only_when_all_others_have_been(tmp_path: Path) -> None:
-    with instance_in(tmp_path) as instance:
-        numbers = [instance.new_number() for _ in range(NUMBERS + 1)]
-    assert set(numbers[:-1]) == set(range(NUMBERS))
-    assert numbers[-1] == numbers[0]
-
-
-def test_the_scope_outlives_its_instances(tmp_path: Path) -> None:
-    with instance_in(tmp_path) as first:
-        pass
-    with instance_in(tmp_path) as second:
-        assert (first.scope == second.scope, first.id == second.id) == (True, False)
-
-
 def test_the_next_start_removes_the_locks_of_the_dead_and_nothing_else(settings: Settings, real_engine: None) -> None:
     locks = settings.data_dir / "instances"
-    with instance_in(settings.data_dir) as living:
+    with closing(Instance(settings.data_dir)) as living:
         for name in ("deadbeef", "0badcafe", "notes.txt"):
             (locks / name).touch()  # as after a SIGKILL, when no container was left
         (locks / "12345678").mkdir()
         with Executor(settings) as executor:
             own = executor._supply.instance.id
             assert {path.name for path in locks.iterdir()} == {living.id, own, "notes.txt", "12345678"}
-
-
-def test_a_lock_taken_for_a_dead_one_while_its_server_starts_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(secrets, "token_hex", lambda count: "ab" * count)
-    path = tmp_path / "instances" / ("ab" * 4)
-    path.parent.mkdir()
-    with ThreadPoolExecutor(1) as starter, path.open("w") as sweeper:
-        fcntl.flock(sweeper, fcntl.LOCK_EX)  # a sweep found the file before its maker had locked it
-        starting = starter.submit(Instance, tmp_path)
-        time.sleep(0.2)
-        assert not starting.done()
-        path.unlink()
-        sweeper.close()
-        instance = starting.result(5)
-    with contextlib.closing(instance), path.open() as file, pytest.raises(BlockingIOError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def test_closing_gives_up_the_lock(tmp_path: Path) -> None:
-    instance = Instance(tmp_path)
-    assert (tmp_path / "instances" / instance.id).exists()
-    instance.close()
-    assert list((tmp_path / "instances").iterdir()) == []
 
 
 # --- The end of a run, and of a server --------------------------------------------------------------------

@@ -1,10 +1,9 @@
-"""From a fresh clone to a server: the make targets, the scripts below them, and the server's own image."""
+"""From a fresh clone to a server: the virtual environment, the engine, and the server's own image."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,67 +19,12 @@ from sandbox.engine.client import Client
 from sandbox.engine.image import Image
 from sandbox.models import RunRequest
 from sandbox.settings import Settings, load
-from scripts import browser, image, postgres
 from scripts import engine as engine_script
-from scripts.stages import Failed, Stage
-from tests import databases
+from scripts import image
+from scripts.stages import Stage
+from tests.commands import PYTHON, run
+from tests.commands import clone as clone
 from tests.conftest import ROOT, docker, eventually, free_port
-
-PYTHON = str(ROOT / ".venv/bin/python")
-
-
-def run(*command: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A finished command; stdout and stderr together."""
-    return subprocess.run(
-        command, cwd=cwd, env={**os.environ, **environment}, text=True, timeout=100,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-
-
-def program(folder: Path, name: str, text: str) -> None:
-    """A shell script in a folder that a test puts on PATH."""
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-    (folder / name).chmod(0o755)
-
-
-# --- make -------------------------------------------------------------------------------------------------
-
-
-def test_make_alone_lists_every_target() -> None:
-    listed = {line.split()[1] for line in run("make").stdout.splitlines() if line.startswith("make ")}
-    assert {"help", "run", "test", "lint", "engine", "image", "doctor", "bench", "clean"} <= listed
-
-
-@pytest.mark.parametrize(
-    ("target", "order"),
-    [
-        ("run", ["scripts/venv requirements.txt", "scripts.engine start", "scripts.image", "app.py"]),
-        (
-            "test",
-            [
-                "scripts.engine start",
-                "scripts.image",
-                "requirements-dev.txt",
-                "browser",
-                "postgres",
-                "ruff",
-                "mypy",
-                "pytest",
-            ],
-        ),
-    ],
-)
-def test_make_prepares_before_it_starts(target: str, order: list[str]) -> None:
-    plan = run("make", "--dry-run", target).stdout
-    places = [plan.index(step) for step in order]
-    assert places == sorted(places)
-
-
-def test_ci_runs_exactly_make_test() -> None:
-    commands = (ROOT / ".ci/run").read_text().splitlines()
-    assert commands[-1] == "make test"
-    assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
 def test_preparing_what_is_prepared_is_quick_and_changes_nothing(real_engine: None, settings: Settings) -> None:
@@ -96,16 +40,6 @@ def test_preparing_what_is_prepared_is_quick_and_changes_nothing(real_engine: No
 
 
 # --- Python -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A folder with the scripts and without requirements."""
-    (tmp_path / "scripts").mkdir()
-    for name in ("venv", "apt-install"):
-        shutil.copy2(ROOT / "scripts" / name, tmp_path / "scripts" / name)
-    (tmp_path / "requirements.txt").write_text("# nothing\n")
-    return tmp_path
 
 
 def test_venv_is_made_once_and_made_again_when_it_is_broken(clone: Path) -> None:
@@ -131,84 +65,6 @@ def test_a_folder_called_venv_that_is_none_is_left_alone(clone: Path) -> None:
     assert "no virtual environment" in done.stdout
 
 
-def test_an_old_python_is_told_what_is_needed(clone: Path) -> None:
-    tools = clone / "tools"
-    for name in ("python3", "python3.11", "python3.12", "python3.13", "python3.14"):
-        program(tools, name, 'case $1 in --version) echo "Python 3.10.12";; *) exit 1;; esac')
-    program(tools, "id", "echo 1000")
-    program(tools, "apt-get", "exit 1")
-    done = run("scripts/venv", cwd=clone, PATH=f"{tools}:{os.environ['PATH']}")
-    assert done.returncode == 1
-    assert "Python 3.11 or newer is needed; this machine has 3.10.12." in done.stdout
-
-
-# --- Packages ---------------------------------------------------------------------------------------------
-
-
-def test_apt_is_not_asked_for_what_is_there(clone: Path) -> None:
-    program(clone / "tools", "apt-get", "echo called >&2; exit 1")
-    done = run("scripts/apt-install", "sh", "dash", cwd=clone, PATH=f"{clone}/tools:{os.environ['PATH']}")
-    assert (done.returncode, done.stdout) == (0, "")
-
-
-def test_without_root_apt_is_left_to_the_user(clone: Path) -> None:
-    program(clone / "tools", "id", "echo 1000")
-    program(clone / "tools", "apt-get", "echo called >&2")
-    done = run(
-        "scripts/apt-install", "no-such-program", "a", "b", cwd=clone, PATH=f"{clone}/tools:{os.environ['PATH']}"
-    )
-    assert done.returncode == 1
-    assert "Type: sudo apt-get update && sudo apt-get install a b" in done.stdout
-
-
-def test_stale_package_lists_are_updated_once(clone: Path) -> None:
-    tools = clone / "tools"
-    program(tools, "id", "echo 0")
-    program(
-        tools,
-        "apt-get",
-        f'echo "$1" >> {clone}/calls; [ "$1" = update ] || [ -e {clone}/fresh ] && touch {clone}/fresh',
-    )
-    done = run("scripts/apt-install", "no-such-program", "a", cwd=clone, PATH=f"{tools}:{os.environ['PATH']}")
-    assert (done.returncode, (clone / "calls").read_text().split()) == (0, ["install", "update", "install"])
-
-
-def test_a_browser_is_found_only_if_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
-    monkeypatch.setattr(browser, "NAMES", ("placeholder", "works"))
-    program(tmp_path, "placeholder", "echo 'requires the chromium snap'; exit 1")
-    assert browser.find() is None
-    program(tmp_path, "works", "echo Chromium 1")
-    assert browser.find() == str(tmp_path / "works")
-
-
-# --- PostgreSQL -------------------------------------------------------------------------------------------
-
-
-def test_the_newest_postgresql_that_can_make_a_database_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(postgres, "DEBIAN", tmp_path)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    for version, names in (("9", ("initdb", "postgres")), ("15", ("initdb", "postgres")), ("16", ("psql",))):
-        (tmp_path / version).mkdir()
-        for name in names:
-            program(tmp_path / version / "bin", name, "")
-    assert postgres.find() == tmp_path / "15/bin"
-    shutil.rmtree(tmp_path / "15")
-    shutil.rmtree(tmp_path / "9")
-    assert postgres.find() is None
-
-
-def test_without_postgresql_the_tests_of_the_history_fail_and_say_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(postgres, "find", lambda: None)
-    with pytest.raises(pytest.fail.Exception, match="make postgres"), databases.postgresql_server():
-        pass
-
-
 # --- The engine -------------------------------------------------------------------------------------------
 
 
@@ -216,32 +72,6 @@ def test_engine_status_tells_by_its_exit_code(real_engine: None) -> None:
     assert run(PYTHON, "-m", "scripts.engine", "status").returncode == 0
     dead = run(PYTHON, "-m", "scripts.engine", "status", DOCKER_HOST="unix:///nonexistent")
     assert (dead.returncode, "no answer" in dead.stdout) == (1, True)
-
-
-def test_an_engine_elsewhere_is_not_ours_to_start() -> None:
-    done = run(PYTHON, "-m", "scripts.engine", "start", DOCKER_HOST="tcp://127.0.0.1:1")
-    assert done.returncode == 1
-    assert "DOCKER_HOST=tcp://127.0.0.1:1 does not answer" in done.stdout
-
-
-def test_another_client_that_is_missing_is_named() -> None:
-    done = run(PYTHON, "-m", "scripts.engine", "start", SCE_DOCKER="no-such-client")
-    assert (done.returncode, "`no-such-client`, which is not installed" in done.stdout) == (1, True)
-
-
-def test_without_root_a_stopped_engine_is_left_to_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(engine_script, "SOCKET", tmp_path / "docker.sock")
-    with pytest.raises(Failed, match=r"not running. Type:\n +sudo (systemctl start docker|make engine)\n.*usermod"):
-        engine_script._start_daemon(Stage("test"))
-
-
-def test_without_permission_the_group_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    monkeypatch.setattr(engine_script, "SOCKET", tmp_path)
-    with pytest.raises(Failed, match=r"may not speak.*\n    sudo usermod -aG docker"):
-        engine_script._start_daemon(Stage("test"))
 
 
 @pytest.mark.parametrize("has_service_script", [False, True])
@@ -287,17 +117,6 @@ def test_a_stopped_engine_is_started_despite_stale_pid_files(has_service_script:
     assert "GOGC=400" in done.stdout.splitlines()
     assert " started (" in done.stdout
     assert " ready (" in done.stdout
-
-
-# --- The sandbox image ------------------------------------------------------------------------------------
-
-
-def test_bases_made_here_are_named_after_their_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = image.made_bases()
-    changed = {**image.recipe(), "suite": "trixie"}
-    monkeypatch.setattr(image, "recipe", lambda: changed)
-    assert set(before) == set(images.pulled_bases())
-    assert not set(before.values()) & set(image.made_bases().values())
 
 
 def test_the_image_holds_what_runs_need_and_nothing_to_climb_on(real_engine: None, settings: Settings) -> None:
@@ -388,6 +207,10 @@ def compose() -> dict[str, Any]:
     return service
 
 
+def test_compose_publishes_on_loopback_only() -> None:
+    assert all(port.startswith("127.0.0.1:") for port in compose()["ports"])
+
+
 def compose_flags() -> list[str]:
     """What compose.yaml restricts, as flags of `docker run`."""
     service = compose()
@@ -439,7 +262,3 @@ def test_the_server_image_holds_the_server_and_nothing_else(server_image: str) -
     seen = docker("run", "--rm", "--network", "none", "--entrypoint", "ls", server_image, "-A").split()
     assert {"app.py", "executor.py", "sandbox", "templates", "static"} <= set(seen)
     assert not {".git", ".env", ".venv", "data", "tests", "docs", "build", "test_security.py"} & set(seen)
-
-
-def test_compose_publishes_on_loopback_only() -> None:
-    assert all(port.startswith("127.0.0.1:") for port in compose()["ports"])

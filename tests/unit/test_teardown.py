@@ -7,10 +7,7 @@ import time
 
 import pytest
 
-from executor import Executor
-from sandbox.box.orders import order_of
 from sandbox.box.teardown import HEAD_START_SECONDS, Teardown
-from sandbox.models import RunRequest
 from tests.conftest import eventually
 
 
@@ -68,22 +65,3 @@ def test_without_a_thread_to_be_had_it_is_closed_all_the_same(monkeypatch: pytes
             teardown.retire(container)
         assert eventually(lambda: all(container.closed_at for container in containers))
     teardown.close()
-
-
-@pytest.mark.parametrize("language", ["python", "node"])
-def test_a_supervisor_waits_for_the_host_before_it_exits(executor: Executor, language: str) -> None:
-    code = {"python": "print(1)", "node": "console.log(1)"}[language]
-    limits = executor.settings.limits
-    container = executor._supply.start(language, limits, waiting=True)
-    try:
-        container.wait_ready()
-        order = order_of(RunRequest(language=language, code=code), limits)
-        (report,) = container.run(
-            order, on_start=lambda: None, on_output=lambda stream, data: None, should_stop=lambda: False
-        )
-        assert report.wait_status == 0
-        time.sleep(0.5)
-        assert container.alive(), "the engine's clean-up began before the answer could be written"
-    finally:
-        container.close()
-    assert not container.alive()

@@ -1,7 +1,7 @@
 """A program cannot tell a waiting interpreter from `python3 user_code.py` or `node user_code.js`.
 
 Each program runs three ways: released in an interpreter that waited for it, started cold by the supervisor, and
-plainly, by `tests/programs/runner.py`, in a container of the same image with the same flags. Output, errors and
+plainly, by `tests/engine/programs/runner.py`, in a container of the same image with the same flags. Output, errors and
 exit code must be the same to the byte, but for addresses and process ids.
 """
 
