@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sandbox.errors import InvalidRequest
-from sandbox.languages import LANGUAGES, resolve
+from sandbox.languages import DEFAULT, LANGUAGES, resolve
 from sandbox.models import Limits
 
 PREFIX = "SCE_"
@@ -198,7 +198,7 @@ class Settings(BaseSettings):
 
 
 def _pool_sizes(text: str) -> dict[str, int]:
-    """`python:5,node:2` by language; whatever a request may call one may be written here.
+    """`name:number` each, by language; whatever a request may call one may be written here.
 
     :raises ValueError: with a sentence that says what is wrong.
     """
@@ -206,7 +206,7 @@ def _pool_sizes(text: str) -> dict[str, int]:
     for entry in filter(str.strip, text.split(",")):
         match = POOL_ENTRY.fullmatch(entry)
         if not match or int(match[2]) > MAX_POOL:
-            raise ValueError(f"{entry.strip()!r} is no language with a number from 0 to {MAX_POOL} (python:5)")
+            raise ValueError(f"{entry.strip()!r} is no language with a number from 0 to {MAX_POOL} ({DEFAULT}:5)")
         try:
             name = resolve(match[1]).name
         except InvalidRequest as problem:

@@ -12,23 +12,27 @@ import { OPTIONS } from "./esbuild.mjs";
 const ROOT = new URL("..", import.meta.url);
 const FOLDER = new URL("static/vendor/", ROOT);
 
+/** What the files in sandbox/languages call their grammars. An editor colours nothing in a language without one. */
+const GRAMMARS = ["python", "javascript", "bash"];
+
+/** By these it indents. The one of JavaScript is that of all languages like C. */
+const INDENTATIONS = ["python", "clike", "bash"];
+
 /** What each bundle offers. The text is valid as a module and as its type declaration. */
 const BUNDLES = [
   {
     name: "editor",
     library: "prism-code-editor",
     exports: [
-      'export { createEditor } from "prism-code-editor";',
+      'export { createEditor, languageMap } from "prism-code-editor";',
       'export { defaultKeymap, editorCommands, editHistory } from "prism-code-editor/commands";',
       'export { insertText, setSelection } from "prism-code-editor/utils";',
       'export { matchBrackets } from "prism-code-editor/match-brackets";',
       'export { highlightBracketPairs } from "prism-code-editor/highlight-brackets";',
     ],
     sideEffects: [
-      'import "prism-code-editor/prism/languages/python";',
-      'import "prism-code-editor/prism/languages/javascript";',
-      'import "prism-code-editor/languages/python";',
-      'import "prism-code-editor/languages/clike";',
+      ...GRAMMARS.map((name) => `import "prism-code-editor/prism/languages/${name}";`),
+      ...INDENTATIONS.map((name) => `import "prism-code-editor/languages/${name}";`),
     ],
   },
   { name: "anser", library: "anser", exports: ['export { default } from "anser";'], sideEffects: [] },

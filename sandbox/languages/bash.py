@@ -6,7 +6,33 @@ script of 40 KB took twice as long), and a script has many ways to see the wait:
 
 from __future__ import annotations
 
-from sandbox.languages.language import Language
+from sandbox.languages.language import Errors, Example, Language, Page
+
+HELLO = """\
+echo "Hello from Bash $BASH_VERSION"
+"""
+LOOP = """\
+for number in {1..5}; do
+  echo "$number squared is $((number * number))"
+done
+"""
+NETWORK = """\
+printf 'GET / HTTP/1.0\\r\\n\\r\\n' > /dev/tcp/example.com/80
+"""
+
+PAGE = Page(
+    grammar="bash",
+    tab_size=2,
+    comment="#",
+    # Each command that fails says so, and the next one is run: what ends the program comes last.
+    errors=Errors(place=r"/app/user_code\.sh: line (\d+)", failed="last"),
+    welcome='name="world"\necho "Hello, $name!"\n',
+    examples=(
+        Example("bash-hello", "Bash hello", HELLO),
+        Example("bash-loop", "Bash loop", LOOP),
+        Example("bash-network", "Bash network", NETWORK),
+    ),
+)
 
 LANGUAGE = Language(
     name="bash",
@@ -20,4 +46,5 @@ LANGUAGE = Language(
     # Where here-documents larger than a pipe go, and what sort and mktemp make: /tmp cannot be written.
     environment=(("TMPDIR", "/dev/shm"),),  # noqa: S108 - inside the container
     proof="echo $((6 * 7))",
+    page=PAGE,
 )

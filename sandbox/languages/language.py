@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,48 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Errors:
+    """How the page finds its way in what a program wrote to stderr: regular expressions as JavaScript reads them, with
+    `^` as the beginning of a line."""
+
+    place: str
+    """What names a line of a single-file program. Its only group is the line."""
+    failed: Literal["first", "last"]
+    """Which of several places is the one where the program failed; the others are those who called it."""
+    report: str | None = None
+    """What the interpreter writes before the message of an error that nothing caught. The last one counts, and of the
+    places only those from there on. None: the message is the last thing written, where the page is anyway."""
+    stack: str | None = None
+    """The line of the message and what follows it, for errors without a report."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A program that the page offers."""
+
+    id: str
+    label: str
+    code: str
+    is_last: bool = False
+    """After those of all languages."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page has to know of a language. `GET /config` tells it all of this."""
+
+    grammar: str
+    """Its name in prism-code-editor. scripts/vendor.mjs puts it into static/vendor."""
+    tab_size: int
+    comment: str
+    """What makes the rest of a line a comment."""
+    errors: Errors
+    welcome: str
+    """In the editor until something else was written."""
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
 class Language:
     """How programs of one language are named, started and tried out."""
 
@@ -47,6 +90,7 @@ class Language:
     """How many containers wait for its programs, unless the settings say otherwise."""
     proof: str
     """A program that prints 42."""
+    page: Page
     waiting: Waiting | None = None
     """None: the interpreter is started when its program is there."""
     environment: tuple[tuple[str, str], ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from sandbox.languages.language import Language, Manifest, Waiting
+from sandbox.languages.language import Errors, Example, Language, Manifest, Page, Waiting
 
 EXTENSIONS = (".js", ".mjs", ".cjs")
 
@@ -30,6 +30,46 @@ def main_of(manifest: bytes) -> tuple[str, ...]:
     return (*itself, f"{path}.js", f"{path}/index.js")
 
 
+HELLO = """\
+console.log("Hello from Node.js", process.version);
+"""
+LOOP = """\
+for (let number = 1; number <= 5; number++) {
+  console.log(`${number} squared is ${number * number}`);
+}
+"""
+NETWORK = """\
+require("node:https")
+  .get("https://example.com", (answer) => console.log(answer.statusCode))
+  .on("error", (problem) => {
+    console.error(problem.message);
+    process.exitCode = 1;
+  });
+"""
+
+ERRORS = Errors(
+    place=r"/app/user_code\.js:(\d+)(?::\d+)?",
+    # The innermost call comes first.
+    failed="first",
+    # A place, the line there, carets.
+    report=r"^.*:\d+\n.*\n[ \t]*\^+\n\n?",
+    # The line above the first call.
+    stack=r"^(?! {4}at ).*\n {4}at ",
+)
+
+PAGE = Page(
+    grammar="javascript",
+    tab_size=2,
+    comment="//",
+    errors=ERRORS,
+    welcome='const name = "world";\nconsole.log(`Hello, ${name}!`);\n',
+    examples=(
+        Example("node-hello", "Node hello", HELLO),
+        Example("node-loop", "Node loop", LOOP),
+        Example("node-network", "Node network", NETWORK),
+    ),
+)
+
 LANGUAGE = Language(
     name="node",
     title="Node.js 20",
@@ -40,6 +80,7 @@ LANGUAGE = Language(
     interpreter="node",
     pool=2,
     proof="console.log(6 * 7)",
+    page=PAGE,
     waiting=Waiting(not_for=LOOKS_BACK, warm_up=(("NODE_OPTIONS", "-r /sandbox/warm_up.cjs"),)),
     manifest=Manifest("package.json", main_of),
 )

@@ -4,12 +4,76 @@ from __future__ import annotations
 
 import re
 
-from sandbox.languages.language import Language, Waiting
+from sandbox.languages.language import Errors, Example, Language, Page, Waiting
 
 # PEP 263: an encoding is declared by a comment in line one or two. A waiting interpreter reads its script from a
 # FIFO, which cannot seek, and CPython's tokenizer seeks back at such a line. For the same reason it does not find
 # out that a script is a zip archive, which Python would run (`runpy`, "valid sys.path entry").
 NEEDS_TO_SEEK = re.compile(r"\A(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n]*#[^\r\n]*coding[:=]|PK\x05\x06")
+
+HELLO = """\
+print("Hello, world!")
+"""
+ARITHMETIC = """\
+print(5 + 3)
+print(2 ** 100)
+print(22 / 7)
+"""
+LOOP = """\
+import time
+
+for number in range(1, 6):
+    print(f"{number} squared is {number * number}")
+    time.sleep(0.3)
+"""
+INFINITE_LOOP = """\
+while True:
+    pass
+"""
+MEMORY_BOMB = """\
+blocks = []
+while True:
+    blocks.append("x" * 10_000_000)
+"""
+NETWORK = """\
+import urllib.request
+
+print(urllib.request.urlopen("http://example.com", timeout=5).status)
+"""
+ACCOUNTS = """\
+print(open("/etc/passwd").read())
+"""
+WRITE_TMP = """\
+with open("/tmp/test.txt", "w") as file:
+    file.write("hello")
+"""
+LARGE_ALLOCATION = """\
+data = "a" * 1_000_000_000
+print(len(data))
+"""
+# Of no use to anybody but to see the limit at work.
+TOO_LONG = "# A program longer than the limit.\n" + "print('x' * 60)  # filling\n" * 220
+
+PAGE = Page(
+    grammar="python",
+    tab_size=4,
+    comment="#",
+    # The innermost call comes last.
+    errors=Errors(place=r'File "/app/user_code\.py", line (\d+)', failed="last"),
+    welcome='name = "world"\nprint(f"Hello, {name}!")\n',
+    examples=(
+        Example("hello", "Hello", HELLO),
+        Example("arithmetic", "Arithmetic", ARITHMETIC),
+        Example("loop", "Loop", LOOP),
+        Example("infinite-loop", "Infinite loop", INFINITE_LOOP),
+        Example("memory-bomb", "Memory bomb", MEMORY_BOMB),
+        Example("network", "Network", NETWORK),
+        Example("passwd", "Read /etc/passwd", ACCOUNTS),
+        Example("write-tmp", "Write /tmp", WRITE_TMP),
+        Example("large-allocation", "Large allocation", LARGE_ALLOCATION),
+        Example("too-long", "Over 5000 characters", TOO_LONG, is_last=True),
+    ),
+)
 
 LANGUAGE = Language(
     name="python",
@@ -23,5 +87,6 @@ LANGUAGE = Language(
     # Unbuffered, so that what was printed before a timeout is not lost in the program's own buffer.
     environment=(("PYTHONUNBUFFERED", "1"),),
     proof="print(6 * 7)",
+    page=PAGE,
     waiting=Waiting(not_for=NEEDS_TO_SEEK),
 )

@@ -6,16 +6,17 @@ import {
   editorCommands,
   highlightBracketPairs,
   insertText,
+  languageMap,
   matchBrackets,
 } from "../vendor/editor.js";
-import { limits } from "./config.js";
+import { languageOf, languages, limits } from "./config.js";
 import { byId, isTouch, make } from "./dom.js";
 
-/** Grammars and indentation by the server's names for languages. */
-const MODES = /** @type {Record<string, {grammar: string, tabSize: number}>} */ ({
-  python: { grammar: "python", tabSize: 4 },
-  node: { grammar: "javascript", tabSize: 2 },
-});
+/** What comments a line out, by grammar: it is toggled even where the vendored library knows nothing of a language. */
+for (const { page } of languages) {
+  const known = languageMap[page.grammar];
+  languageMap[page.grammar] = { ...known, comments: { ...known?.comments, line: page.comment } };
+}
 
 const editor = upgrade(/** @type {HTMLTextAreaElement} */ (byId("code")));
 /** @type {(() => void)[]} */
@@ -23,7 +24,7 @@ const listeners = [];
 
 /** @param {HTMLTextAreaElement} plain */
 function upgrade(plain) {
-  const upgraded = createEditor(null, { value: plain.value, language: "python", tabSize: 4 });
+  const upgraded = createEditor(null, { value: plain.value });
   const { textarea } = upgraded;
   for (const name of ["name", "aria-describedby"]) textarea.setAttribute(name, plain.getAttribute(name) ?? "");
   const hadFocus = document.activeElement === plain;
@@ -60,7 +61,7 @@ export function replace(text) {
 
 /** @param {string} language @param {string} text the draft of that language: no step that undo could take back */
 export function show(language, text) {
-  const { grammar, tabSize } = MODES[language] ?? { grammar: "text", tabSize: 4 };
+  const { grammar, tab_size: tabSize } = languageOf(language).page;
   put({ language: grammar, tabSize, value: text });
 }
 

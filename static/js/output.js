@@ -78,9 +78,9 @@ export function end() {
   if (texts.stderr && length <= LINKED_CHARACTERS) pane.link();
 }
 
-/** Show what Node.js says went wrong: a stack follows it, and it may be below much else. */
-export function showMessage() {
-  (isCombined ? panes.both : panes.stderr).showFrom(messageStart);
+/** Show what went wrong: a stack may follow it, and it may be below much else. @param {string} language of the program */
+export function showMessage(language) {
+  (isCombined ? panes.both : panes.stderr).showFrom((text) => messageStart(text, language));
 }
 
 /** As the program wrote it, for a file. */

@@ -99,7 +99,7 @@ export class Pane {
   #append(stream, text) {
     this.#painters[stream].paint(text, this.#line, this.#spans < MOST_SPANS);
     const { over, open } = this.#line.take();
-    for (const node of this.#open) node.parentNode?.removeChild(node);
+    for (const piece of this.#open) piece.parentNode?.removeChild(piece);
     if (over.length) this.#openBlock().append(...over.map(shown));
     this.#spans += over.length;
     this.#blockLength += over.reduce((sum, run) => sum + run.text.length, 0);

@@ -10,10 +10,6 @@ import { toast } from "./toast.js";
 /** @typedef {import("./types.js").Source} Source */
 
 const select = /** @type {HTMLSelectElement} */ (byId("language"));
-const WELCOME = /** @type {Record<string, string>} */ ({
-  python: 'name = "world"\nprint(f"Hello, {name}!")\n',
-  node: 'const name = "world";\nconsole.log(`Hello, ${name}!`);\n',
-});
 
 let shown = "";
 /** How often a program was put in place of another since the page was loaded. */
@@ -26,7 +22,7 @@ export const language = () => select.value;
 /** @returns {Program} @throws {Error} a sentence, when arguments or input cannot be sent */
 export const current = () => ({ language: language(), code: editor.code(), ...inputs.read() });
 
-const draft = (/** @type {string} */ name) => drafts.get(`draft.${name}`) ?? WELCOME[name] ?? "";
+const draft = (/** @type {string} */ name) => drafts.get(`draft.${name}`) ?? languageOf(name).page.welcome;
 const save = () => drafts.set(`draft.${shown}`, editor.code());
 
 /** @returns {Source} the program in the editor as it is now */

@@ -154,10 +154,9 @@ function show(result) {
   status.stopClock(result.duration_ms);
   status.badge(words, tone, measures(result));
   announce(status.spoken(words, result.duration_ms));
-  const line = result.status === "error" ? failedLine(result.error) : null;
+  const line = result.status === "error" ? failedLine(result.error, result.language) : null;
   if (line && shown) program.mark(shown, line);
-  // Python ends with its message.
-  if (result.language === "node" && result.status === "error") output.showMessage();
+  if (result.status === "error") output.showMessage(result.language);
 }
 
 /** What the badge says of a request that failed, by its code. @type {Record<string, string>} */

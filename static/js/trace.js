@@ -1,32 +1,36 @@
-/** Where a traceback points into the user's own file, and where it says what went wrong. */
+/** Where errors point into the user's own file, and where they say what went wrong. */
+import { languageOf, languages } from "./config.js";
 
-/** Python, then Node. The file names are the ones the server gives to single-file programs. */
-const PLACE = /File "\/app\/user_code\.py", line (\d+)|\/app\/user_code\.js:(\d+)(?::\d+)?/g;
-/** How Node.js begins to report what nothing caught: a place, the line there, carets; the message comes next. */
-const REPORT = /^.*:\d+\n.*\n[ \t]*\^+\n\n?/gm;
-/** The line above the first call of a stack. */
-const STACK = /^(?! {4}at ).*\n {4}at /m;
+/** The places of every language: a program may start an interpreter of another one. */
+const PLACE = new RegExp(languages.map(({ page }) => page.errors.place).join("|"), "gm");
 
 /** @param {string} text @returns {{start: number, end: number, line: number}[]} */
 export function places(text) {
   return [...text.matchAll(PLACE)].map((match) => ({
     start: match.index,
     end: match.index + match[0].length,
-    line: Number(match[1] ?? match[2]),
+    line: lineOf(match),
   }));
 }
 
-/** @param {string} text */
-const lastReport = (text) => [...text.matchAll(REPORT)].at(-1);
+/** @param {RegExpExecArray} match of a place */
+const lineOf = ([, ...lines]) => Number(lines.find(Boolean));
 
-/** The line that the error is about: Python names the innermost call last, Node first. @param {string} text */
-export function failedLine(text) {
-  if (text.includes('File "/app/user_code.py"')) return places(text).at(-1)?.line ?? null;
-  return places(text.slice(lastReport(text)?.index ?? 0))[0]?.line ?? null;
+/** @param {string} text @param {string | null} pattern null: found nowhere */
+const matches = (text, pattern) => (pattern === null ? [] : [...text.matchAll(new RegExp(pattern, "gm"))]);
+
+/** The line that the error is about, in the file of a program of that language. @param {string} text @param {string} language */
+export function failedLine(text, language) {
+  const { place, failed, report } = languageOf(language).page.errors;
+  const found = matches(text.slice(matches(text, report).at(-1)?.index), place);
+  const match = found.at(failed === "first" ? 0 : -1);
+  return match ? lineOf(match) : null;
 }
 
-/** Where in the errors of a Node.js program its message begins; -1 when there is none. @param {string} text */
-export function messageStart(text) {
-  const report = lastReport(text);
-  return report ? report.index + report[0].length : text.search(STACK);
+/** Where the message begins that more follows; -1 when the language says nothing after it. @param {string} text @param {string} language */
+export function messageStart(text, language) {
+  const { report, stack } = languageOf(language).page.errors;
+  const last = matches(text, report).at(-1);
+  if (last) return last.index + last[0].length;
+  return stack === null ? -1 : text.search(new RegExp(stack, "m"));
 }

@@ -2,7 +2,12 @@
  * The shapes that travel between the server and the modules of this page. Types only.
  *
  * @typedef {{name: string, title: string, aliases: string[], file_name: string, extensions: string[],
- *   entry_names: string[]}} Language
+ *   entry_names: string[], page: LanguagePage}} Language
+ * What a language is on the page; sandbox/languages/language.py says what each part means.
+ * @typedef {{grammar: string, tab_size: number, comment: string, errors: Errors, welcome: string,
+ *   examples: Example[]}} LanguagePage
+ * @typedef {{place: string, failed: "first" | "last", report: string | null, stack: string | null}} Errors
+ * @typedef {{id: string, label: string, code: string, is_last: boolean}} Example
  * @typedef {{timeout_seconds: number, memory_mb: number, max_code_characters: number, max_batch_tasks: number,
  *   max_upload_bytes: number, max_stdin_bytes: number, max_args: number, max_arg_characters: number,
  *   output_bytes: number}} Limits

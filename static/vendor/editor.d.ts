@@ -1,4 +1,4 @@
-export { createEditor } from "prism-code-editor";
+export { createEditor, languageMap } from "prism-code-editor";
 export { defaultKeymap, editorCommands, editHistory } from "prism-code-editor/commands";
 export { insertText, setSelection } from "prism-code-editor/utils";
 export { matchBrackets } from "prism-code-editor/match-brackets";

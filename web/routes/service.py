@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from flask import Response, render_template
@@ -69,6 +69,7 @@ def page_config(settings: Settings) -> Json:
                 "file_name": language.file_name,
                 "extensions": list(language.extensions),
                 "entry_names": list(language.entry_names),
+                "page": asdict(language.page),
             }
             for language in LANGUAGES.values()
         ],

@@ -1,0 +1,149 @@
+"""The page in a real browser: what it knows of each language comes from the language's file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from sandbox.languages import LANGUAGES
+from sandbox.languages.language import Language
+from sandbox.settings import load
+from tests.fakes import serving
+from tests.page.support import Guard, badge, ended, open_page, run, write
+
+EVERY = pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
+
+
+def failed(page: Page) -> Locator:
+    return page.locator(".pce-line.failed")
+
+
+# --- Every language ---------------------------------------------------------------------------------------
+
+
+@EVERY
+def test_the_editor_has_the_grammar_of_each_language(page: Page, language: Language) -> None:
+    page.select_option("#language", language.name)
+    assert page.input_value("#code") == language.page.welcome
+    assert page.locator(".token").count() > 0, (
+        f"static/vendor/editor.js has no grammar {language.page.grammar!r}: "
+        "add it to GRAMMARS in scripts/vendor.mjs, then `npm run vendor && npm run bundle`"
+    )
+
+
+@EVERY
+def test_the_welcome_program_of_each_language_runs(page: Page, language: Language) -> None:
+    page.select_option("#language", language.name)
+    page.click("#run")
+    expect(page.locator("#output")).to_have_text("Hello, world!\n")
+    expect(badge(page)).to_have_text("Finished")
+
+
+@EVERY
+def test_a_line_of_each_language_is_commented_out_and_back(page: Page, language: Language) -> None:
+    write(page, "word\n", language.name)
+    page.locator("#code").press("Control+Home")
+    page.keyboard.press("Control+/")
+    assert page.input_value("#code") == f"{language.page.comment} word\n"
+    page.keyboard.press("Control+/")
+    assert page.input_value("#code") == "word\n"
+
+
+def test_the_patterns_of_every_language_are_regular_expressions_of_the_page(page: Page) -> None:
+    errors = [language.page.errors for language in LANGUAGES.values()]
+    patterns = [pattern for error in errors for pattern in (error.place, error.report, error.stack) if pattern]
+    assert page.evaluate("all => all.filter((one) => !new RegExp(one, 'gm').source)", patterns) == []
+    groups = "all => all.map((one) => new RegExp(`${one}|`).exec('').length - 1)"
+    assert page.evaluate(groups, [error.place for error in errors]) == [1] * len(errors)
+
+
+def test_the_examples_of_all_languages_are_offered_in_their_order(page: Page) -> None:
+    examples = [example for language in LANGUAGES.values() for example in language.page.examples]
+    offered = page.locator("#examples button").evaluate_all("all => all.map((one) => one.dataset.snippet)")
+    assert offered == [one.id for one in sorted(examples, key=lambda example: example.is_last)]
+    assert len(set(offered)) == len(offered)
+    assert offered[0] == "hello" and offered[-1] == "too-long"
+
+
+def test_a_language_without_a_grammar_is_written_as_plain_text(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bash = LANGUAGES["bash"]
+    strange = replace(bash, page=replace(bash.page, grammar="nobody-knows", comment=";"))
+    monkeypatch.setitem(LANGUAGES, "bash", strange)
+    with serving(load(data_dir=tmp_path, port=0)) as url, browser.new_context() as context:
+        guard = Guard(context, url)
+        page = context.new_page()
+        open_page(page, url)
+        page.select_option("#language", "bash")
+        assert page.input_value("#code") == bash.page.welcome
+        expect(page.locator(".token")).to_have_count(0)
+        page.locator("#code").press("Control+Home")
+        page.keyboard.press("Control+/")
+        assert page.input_value("#code") == f"; {bash.page.welcome}"
+        guard.leave()
+        assert guard.problems == []
+
+
+# --- Bash -------------------------------------------------------------------------------------------------
+
+
+def test_bash_is_coloured_while_it_is_typed(page: Page) -> None:
+    write(page, "", "bash")
+    page.locator("#code").press_sequentially("if tru")
+    expect(page.locator(".token.keyword")).to_have_text("if")
+
+
+BASH_ERRORS = {
+    "a command that is missing": ("echo one\n\nfoo\n", "foo: command not found", 3),
+    "after one that was survived": ("foo\ncd /nowhere\n", "/nowhere: No such file or directory", 2),
+    "a variable that is missing": ("set -u\nf() {\n  echo $nope\n}\nf\n", "nope: unbound variable", 3),
+    "no program": ("if true; then\nfoo )\nfi\n", "syntax error near unexpected token", 2),
+}
+
+
+@pytest.mark.parametrize(("code", "message", "line"), BASH_ERRORS.values(), ids=BASH_ERRORS)
+def test_an_error_of_bash_marks_its_line_and_leads_to_it(page: Page, code: str, message: str, line: int) -> None:
+    run(page, code, "bash")
+    expect(page.locator("#error")).to_contain_text(message)
+    expect(failed(page)).to_have_count(1)
+    expect(page.locator(f".pce-wrapper > :nth-child({line + 1})")).to_have_class(re.compile("failed"))
+    place = page.locator(f"#error button.line[data-line='{line}']").last
+    expect(place).to_have_text(f"/app/user_code.sh: line {line}")
+    place.click()
+    expect(page.locator("#code")).to_be_focused()
+    start = sum(len(text) + 1 for text in code.split("\n")[: line - 1])
+    assert page.locator("#code").evaluate("box => box.selectionStart") == start
+
+
+def test_an_error_that_a_bash_program_survived_is_led_to_and_not_marked(page: Page) -> None:
+    run(page, "foo\necho done\n", "bash")
+    expect(badge(page)).to_have_text("Finished")
+    expect(page.locator("#error button.line[data-line='1']")).to_have_count(1)
+    expect(failed(page)).to_have_count(0)
+
+
+def test_a_place_of_another_language_marks_nothing(page: Page) -> None:
+    run(page, "echo >&2 '/app/user_code.js:1'\nexit 3\n", "bash")
+    expect(badge(page)).to_have_text("Exit 3")
+    expect(failed(page)).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("example", "panel", "sees", "ends"),
+    [
+        ("Bash hello", "#output", "Hello from Bash 5.2", "Finished"),
+        ("Bash loop", "#output", "5 squared is 25", "Finished"),
+        ("Bash network", "#error", "Temporary failure in name resolution", "Exit 1"),
+    ],
+)
+def test_the_examples_of_bash(page: Page, example: str, panel: str, sees: str, ends: str) -> None:
+    page.get_by_role("button", name=example, exact=True).click()
+    page.click("#run")
+    ended(page)
+    expect(page.locator(panel)).to_contain_text(sees)
+    expect(badge(page)).to_have_text(ends)
