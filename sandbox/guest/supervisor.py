@@ -10,7 +10,7 @@ one, is then started at once and waits for its script. Nobody waits longer than 
 When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here. So nothing that
 a program does may hold it up: what it shares with one never blocks, and no loop waits for a program to stop.
 
-What it imports is paid for at every start of a container, beside the interpreter's own 8 ms of CPU (system.py).
+What it imports is paid for at every start of a container (system.py; figures: docs/performance.md).
 """
 
 from __future__ import annotations
