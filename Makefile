@@ -1,7 +1,7 @@
 # `make run` starts the server, `make test` checks everything; both prepare what is missing on this machine.
 # The work is done by scripts/; here stand only the names and the order.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint engine image doctor bench lock clean venv venv-dev browser postgres
+.PHONY: help run check test lint engine image doctor bench lock clean venv venv-dev browser postgres
 .NOTPARALLEL:
 PYTHON := .venv/bin/python
 
@@ -10,6 +10,9 @@ help: ## Show these targets
 
 run: image ## Prepare this machine and start the server (settings: SCE_…, or a file .env)
 	@exec $(PYTHON) app.py
+
+check: venv-dev ## Check style, types and all tests that need neither an engine nor a browser, within a minute
+	@exec scripts/check
 
 test: image venv-dev browser postgres lint ## Prepare this machine, then run all checks and tests against the real engine
 	@exec $(PYTHON) -m pytest

@@ -30,7 +30,7 @@ def program(folder: Path, name: str, text: str) -> None:
 
 def test_make_alone_lists_every_target() -> None:
     listed = {line.split()[1] for line in run("make").stdout.splitlines() if line.startswith("make ")}
-    assert {"help", "run", "test", "lint", "engine", "image", "doctor", "bench", "clean"} <= listed
+    assert {"help", "run", "check", "test", "lint", "engine", "image", "doctor", "bench", "clean"} <= listed
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,18 @@ def test_make_prepares_before_it_starts(target: str, order: list[str]) -> None:
     plan = run("make", "--dry-run", target).stdout
     places = [plan.index(step) for step in order]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("failing", ["", "ruff check", "ruff format", "mypy", "pytest"])
+def test_a_check_that_fails_fails_the_whole_and_each_is_heard(tmp_path: Path, failing: str) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy2(ROOT / "scripts/check", tmp_path / "scripts/check")
+    (tmp_path / ".venv").mkdir()
+    fails = f'case "$2 $3" in "{failing} "*|"{failing}") exit 1; esac' if failing else ""
+    program(tmp_path / ".venv/bin", "python", f'echo "says $2"; {fails}')
+    done = run("scripts/check", cwd=tmp_path)
+    assert done.returncode == bool(failing)
+    assert {"says ruff", "says mypy", "says pytest"} <= set(done.stdout.splitlines())
 
 
 def test_ci_runs_exactly_make_test() -> None:
