@@ -115,7 +115,7 @@ class Server:
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         self.data_dir = data_dir
-        self.port = int(settings.pop("port", 0) or free_port())
+        self.port = int(str(settings.pop("port", 0))) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SCE_")}
         if "SCE_DOCKER" in os.environ:

@@ -17,7 +17,8 @@ from sandbox.models import RunRequest, RunResult, Status, Stream
 from sandbox.settings import Settings
 from web.serving.server import listen
 
-Script = Callable[["Call"], None]
+Script = Callable[["Call"], object]
+"""What it returns does not matter."""
 
 
 class Call:

@@ -74,7 +74,7 @@ def test_a_thousand_files_are_unpacked(run_zip: RunZip) -> None:
 def test_the_largest_archive_that_is_accepted_can_be_unpacked(run_zip: RunZip) -> None:
     code = "import os; print(sum(entry.stat().st_size for entry in os.scandir('data')))"
     files = {f"data/{number}.bin": b"\0" * (32 << 10) for number in range(999)}
-    assert run_zip(zips.zip_of({"main.py": code} | files)).output == f"{999 * (32 << 10)}\n"
+    assert run_zip(zips.zip_of({"main.py": code, **files})).output == f"{999 * (32 << 10)}\n"
 
 
 @pytest.mark.parametrize(

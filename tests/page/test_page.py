@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.page.support import Guard, badge, ended, history_items, run, write
 
@@ -241,7 +241,11 @@ ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script><b id=broken>"
 
 
 def test_markup_in_code_output_and_errors_stays_text(page: Page, guard: Guard) -> None:
-    page.on("dialog", lambda dialog: guard.problems.append("a script ran") or dialog.dismiss())
+    def dismiss(dialog: Dialog) -> None:
+        guard.problems.append("a script ran")
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     run(page, f"import sys\nprint('''{ATTACK}''')\nprint('''\\x1b[31m{ATTACK}''', file=sys.stderr)\n# {ATTACK}")
     expect(page.locator("#output")).to_have_text(ATTACK + "\n")
     expect(page.locator("#error")).to_have_text(ATTACK + "\n")

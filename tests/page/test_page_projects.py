@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.page.support import MARKUP, Guard, archive, badge, ended, history_items, write
 
@@ -71,7 +71,7 @@ def test_a_project_can_be_dropped(page: Page) -> None:
 def test_what_is_no_archive_is_refused_at_once(page: Page) -> None:
     page.get_by_role("tab", name="ZIP project").click()
     page.set_input_files(
-        "#zip-file", files=[{"name": "a.zip", "mimeType": "application/zip", "buffer": b"not a zip" * 9}]
+        "#zip-file", files=[FilePayload(name="a.zip", mimeType="application/zip", buffer=b"not a zip" * 9)]
     )
     expect(page.locator("#zip-problem")).to_have_text("This is not a ZIP archive, or it is damaged.")
     page.click("#run")
@@ -113,7 +113,9 @@ def test_what_the_server_refuses_is_said_in_its_words(page: Page, guard: Guard) 
 def test_markup_in_names_of_files_stays_text(page: Page) -> None:
     page.get_by_role("tab", name="ZIP project").click()
     upload = archive({f"{MARKUP}.py": "print(1)", "main.py": "print(2)"})
-    page.set_input_files("#zip-file", files=[{**upload, "name": f"{MARKUP}.zip"}])
+    page.set_input_files(
+        "#zip-file", files=[FilePayload(name=f"{MARKUP}.zip", mimeType=upload["mimeType"], buffer=upload["buffer"])]
+    )
     expect(page.locator("#zip-files")).to_contain_text(MARKUP)
     page.click("#run")
     ended(page)

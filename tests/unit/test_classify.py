@@ -161,7 +161,7 @@ def test_what_nobody_could_measure_is_null() -> None:
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_cut_in_either_stream_is_said(stream: str) -> None:
-    assert result_of(report(**{stream: Captured(bytearray(b"a"), b"b", 5)})).truncated
+    assert result_of(report(**{stream: Captured(bytearray(b"a"), b"b", 5)})).truncated  # type: ignore[arg-type]
 
 
 # --- Text -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.errors import HistoryError
 from sandbox.models import RunRequest
+from sandbox.store import database as database_module
 from sandbox.store import history as history_module
 from sandbox.store.history import History
 from sandbox.store.rows import HEAD_CHARACTERS
@@ -88,7 +89,7 @@ def test_a_file_that_another_process_keeps_locked_is_an_error(history: History, 
 
 
 def test_a_full_disk_is_an_error_and_what_is_stored_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    prepare = history_module.prepare_sqlite
+    prepare = database_module.prepare_sqlite
 
     def prepare_small(connection: sqlite3.Connection, record: object) -> None:
         prepare(connection, record)  # type: ignore[arg-type]

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 import pytest
 from packaging.markers import default_environment
@@ -29,7 +31,7 @@ def locked(name: str) -> dict[str, tuple[Requirement, list[str]]]:
     """Package -> its requirement and its hashes."""
     text = (ROOT / f"{name}.txt").read_text().replace("\\\n", "")
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    found = {}
+    found: dict[str, tuple[Requirement, list[str]]] = {}
     for line in lines:
         requirement, *hashes = line.split(" --hash=")
         parsed = Requirement(requirement)
@@ -66,7 +68,12 @@ def test_a_lock_holds_what_its_source_asks_for_and_names_no_index(name: str) -> 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_a_lock_is_closed_under_what_its_packages_need(python: str) -> None:
     """By the metadata of what is installed here: pip would refuse a package that comes without hashes."""
-    environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
+    environment: dict[str, str | AbstractSet[str]] = {
+        **cast(dict[str, str], default_environment()),
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "extra": "",
+    }
     packages = locked("requirements-dev")
     needed = [canonicalize_name(requirement.name) for requirement in asked("requirements-dev")]
     seen: set[str] = set()
@@ -79,7 +86,7 @@ def test_a_lock_is_closed_under_what_its_packages_need(python: str) -> None:
         assert marker is None or marker.evaluate(environment), f"{name} is locked, but not for Python {python}"
         for text in _requires(name):
             requirement = Requirement(text)
-            if requirement.marker is None or requirement.marker.evaluate({**environment, "extra": ""}):
+            if requirement.marker is None or requirement.marker.evaluate(environment):
                 needed.append(canonicalize_name(requirement.name))
 
 

@@ -26,7 +26,7 @@ def test_failures_are_counted_and_told_once_a_while(
     history.problem = HistoryError("The disk is full.")
     for _ in range(5):
         record(REQUEST, RESULT)
-    monkeypatch.setattr(recorder.time, "monotonic", lambda: 1e9)
+    monkeypatch.setattr(recorder.time, "monotonic", lambda: 1e9)  # type: ignore[attr-defined]
     record(REQUEST, RESULT)
     history.problem = None
     for _ in range(2):

@@ -45,7 +45,7 @@ def refused(client: FlaskClient, executor: FakeExecutor) -> Refused:
     """Post a body; its status, code and sentence. Nothing may have run."""
 
     def post(path: str, body: Any, content_type: str = "application/json") -> tuple[int, str, str]:
-        data = body if isinstance(body, bytes | dict | MultiDict) and content_type != "application/json" else None
+        data: Any = body if isinstance(body, bytes | dict | MultiDict) and content_type != "application/json" else None
         if content_type == "application/json":
             data = body if isinstance(body, bytes) else json.dumps(body)
         response = client.post(path, data=data, content_type=content_type)
@@ -349,7 +349,8 @@ def test_an_archive_reaches_the_executor_with_its_entry(client: FlaskClient, exe
 
 
 def test_the_entry_may_be_left_out_or_empty(client: FlaskClient, executor: FakeExecutor) -> None:
-    for fields in ({}, {"entry": "", "args": "", "stdin": ""}):
+    empty: list[dict[str, Any]] = [{}, {"entry": "", "args": "", "stdin": ""}]
+    for fields in empty:
         assert client.post("/run-zip", data=form(**fields)).status_code == 200
     assert [request.entry for request in executor.requests] == ["main.py", "main.py"]
 

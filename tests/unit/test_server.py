@@ -154,7 +154,7 @@ def test_a_connection_is_used_for_many_requests(url: str) -> None:
 def test_health_is_answered_while_every_run_and_every_place_in_the_queue_is_taken(tmp_path: Path) -> None:
     settings = load(data_dir=tmp_path, port=0, max_concurrent_runs=2, queue_size=8)
     release = threading.Event()
-    executor = FakeExecutor(lambda call: release.wait(10) and None)
+    executor = FakeExecutor(lambda call: release.wait(10))
     with serving(settings, executor) as url:
         threads = [
             threading.Thread(target=requests.post, args=(f"{url}/run",), kwargs={"json": {"code": "1"}, "timeout": 20})
@@ -175,7 +175,7 @@ def test_a_client_that_does_not_read_its_stream_is_disconnected(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "STALL_SECONDS", 1)
-    executor = FakeExecutor(lambda call: [call.say(Stream.STDOUT, "x" * 65536) for _ in range(320)] and None)
+    executor = FakeExecutor(lambda call: [call.say(Stream.STDOUT, "x" * 65536) for _ in range(320)])
     with serving(settings, executor) as url, connect(url) as connection:
         body = b'{"code":"1"}'
         connection.sendall(head("/run", f"Content-Length: {len(body)}", "Accept: text/event-stream") + body)

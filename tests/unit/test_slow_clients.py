@@ -217,7 +217,7 @@ ENDINGS = [
 def test_however_a_request_ends_its_body_gives_the_room_back(
     url: str, executor: FakeExecutor, end: Callable[[str], None]
 ) -> None:
-    executor.script = lambda call: eventually(call.gone, 5) and None if call.request.code == "slow" else None
+    executor.script = lambda call: call.request.code == "slow" and eventually(call.gone, 5)
     for _ in range(3):
         end(url)
     with connect(url) as other:
@@ -263,7 +263,7 @@ def test_another_address_is_not_touched(few: Settings) -> None:
 
 def test_a_request_that_is_executed_is_never_given_up(few: Settings, executor: FakeExecutor) -> None:
     release = threading.Event()
-    executor.script = lambda call: release.wait(20) and None
+    executor.script = lambda call: release.wait(20)
     with serving(few, executor) as url, ExitStack() as stack:
         running = []
         for number in range(1, 7):
@@ -290,7 +290,7 @@ def test_answers_that_nobody_reads_are_dropped_when_together_they_are_too_much(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "UNREAD_BYTES", 12 * MIB)
-    executor = FakeExecutor(lambda call: [call.say(Stream.STDOUT, "x" * MIB) for _ in range(10)] and None)
+    executor = FakeExecutor(lambda call: [call.say(Stream.STDOUT, "x" * MIB) for _ in range(10)])
     request = head("/run", "Content-Length: 12", "Accept: text/event-stream") + b'{"code":"1"}'
     with serving(settings, executor) as url, ExitStack() as stack:
         readers = [stack.enter_context(connect(url)) for _ in range(3)]

@@ -165,7 +165,7 @@ def test_a_stream_opens_although_the_run_still_waits_for_its_turn(url: str, exec
     def wait_for_cancel(on_start: Callable[[], None]) -> None:
         assert eventually(lambda: any(event.is_set() for event in executor.running.values()), 5)
 
-    executor.run = queued_run  # type: ignore[method-assign]
+    executor.run = queued_run  # type: ignore[method-assign, assignment]
     with stream(url) as response:
         run_id = response.headers["X-Run-Id"]
         assert requests.delete(f"{url}/runs/{run_id}", timeout=5).json() == {"cancelled": True}
@@ -199,7 +199,7 @@ def test_the_run_of_a_client_that_vanished_is_cancelled(
 
 
 def test_a_reader_that_stops_reading_does_not_stop_the_program(url: str, executor: FakeExecutor) -> None:
-    executor.script = lambda call: [call.say(Stream.STDOUT, "x" * 65536) for _ in range(160)] and None
+    executor.script = lambda call: [call.say(Stream.STDOUT, "x" * 65536) for _ in range(160)]
     with stream(url) as response:
         assert eventually(lambda: executor.ended, 5), "the program waits for its reader"
         text = "".join(data["text"] for name, data in events(response) if name == "stdout")

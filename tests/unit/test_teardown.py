@@ -7,16 +7,16 @@ import time
 
 import pytest
 
+from sandbox.box.container import Container
 from sandbox.box.teardown import HEAD_START_SECONDS, Teardown
 from tests.conftest import eventually
 
 
-class SlowContainer:
-    """Notes when it is closed, and takes its time."""
-
-    name = "slow"
+class SlowContainer(Container):
+    """None at all: notes when it is closed, and takes its time."""
 
     def __init__(self, seconds: float = 0.0) -> None:
+        self.name = "slow"
         self._seconds = seconds
         self.closed_at: float | None = None
 
