@@ -11,7 +11,7 @@ help: ## Show these targets
 run: image ## Prepare this machine and start the server (settings: SCE_…, or a file .env)
 	@exec $(PYTHON) app.py
 
-check: venv-dev ## Check style, types and all tests that need neither an engine nor a browser, within a minute
+check: venv-dev ## Check style, types and all tests that need neither an engine nor a browser
 	@exec scripts/check
 
 test: image venv-dev browser postgres lint ## Prepare this machine, then run all checks and tests against the real engine
