@@ -27,9 +27,9 @@ from sandbox.store.database import url_of
 from sandbox.store.history import History
 from tests.fakes import FakeExecutor, web_app
 from web import errors
-from web.route import Body, Routes
+from web.route import Body, Routes, adapter_of
 from web.routes.history import HistoryRow
-from web.routes.run import RESULT, RUN_BODY, Task, read_run
+from web.routes.run import RUN_BODY, Task, read_run
 
 
 class RecordingExecutor(FakeExecutor):
@@ -171,7 +171,7 @@ times = st.floats(0, 1e9).map(lambda number: round(number, 3))
 )
 @hypothesis_settings(max_examples=300, deadline=None, database=None)
 def test_a_result_is_the_same_bytes_as_an_answer_and_as_an_event(result: RunResult) -> None:
-    assert RESULT.dump_json(result).decode() == errors.to_json(result.to_json())
+    assert adapter_of(RunResult).dump_json(result).decode() == errors.to_json(result.to_json())
 
 
 def test_the_description_names_the_limits_that_hold(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from flask import Request, Response, request
-from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from executor import Executor, new_run_id
 from sandbox import languages
@@ -24,7 +24,6 @@ from web.routes.forms import ArchiveForm, form_body_bytes, read_zip
 from web.routes.sizes import ESCAPED_BYTE_BYTES, ESCAPED_CHARACTER_BYTES, args_bytes, structure_bytes
 
 RUN_ERRORS = (Busy, Cancelled, EngineError)
-RESULT = TypeAdapter(RunResult)
 TASKS = {"minItems": 1} | from_settings(maxItems="effective_batch_tasks")
 
 
@@ -77,7 +76,7 @@ def install(routes: Routes, executor: Executor) -> None:
         if streaming.is_wanted(request):
             response = streaming.answer(executor, run_request, run_id, client_gone())
         else:
-            response = to_response(executor.run(run_request, run_id=run_id, gone=client_gone()), RESULT)
+            response = to_response(executor.run(run_request, run_id=run_id, gone=client_gone()), RunResult)
         response.headers["X-Run-Id"] = run_id
         return response
 
