@@ -5,6 +5,7 @@ Pure: no process, no descriptor. The frames are described at the top of `guest/f
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -124,6 +125,7 @@ class Transcript:
         self.reports: list[Report] = []
         """Of the steps that have ended."""
         self.started = False
+        self._is_ready = False
         self._steps = steps
         self._begin_step()
 
@@ -147,9 +149,10 @@ class Transcript:
         :raises InvalidArchive: for the one that says the archive could not be unpacked.
         :raises ContainerLost: for one that our supervisor does not send here.
         """
-        if kind == b"X" and payload in REFUSALS:
+        if kind == b"X" and payload in REFUSALS and not self.started:
             raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=payload.decode())
-        if kind == b"Y" and not self.started:
+        if kind == b"Y" and not self.started and not self._is_ready:
+            self._is_ready = True
             return None
         if self.finished or (kind == b"S") == (self._started_at is not None):
             raise ContainerLost(GARBLED)
@@ -168,7 +171,12 @@ class Transcript:
         stream = STREAMS.get(kind.upper())
         captured = self._stdout if stream is Stream.STDOUT else self._stderr
         kept_bytes = len(captured.head) + len(captured.tail) + len(payload)
-        if stream is None or captured.tail or kept_bytes > self._steps[len(self.reports)].limits.output_bytes:
+        if (
+            stream is None
+            or not payload
+            or captured.tail
+            or kept_bytes > self._steps[len(self.reports)].limits.output_bytes
+        ):
             raise ContainerLost(GARBLED)
         if not kind.isupper():
             captured.tail = payload
@@ -186,11 +194,14 @@ class Transcript:
         if len(numbers) < REPORT.size or reason not in REASONS:
             raise ContainerLost(GARBLED)
         wait_status, oom_kills, wall_us, cpu_us, max_rss_kb, *dropped = REPORT.unpack(numbers)
+        if not is_ending(wait_status) or min(wall_us, cpu_us, max_rss_kb, *dropped) < 0:
+            raise ContainerLost(GARBLED)
         self._stdout.dropped_bytes, self._stderr.dropped_bytes = dropped
         return Report(
             stdout=self._stdout,
             stderr=self._stderr,
-            wait_status=wait_status,
+            # A step that was stopped as it exited with 0 has not succeeded, whatever follows now never does.
+            wait_status=None if reason and not self._is_last_step else wait_status,
             stopped=REASONS[reason],
             oom_kills=None if oom_kills < 0 else oom_kills,
             wall_seconds=wall_us / 1e6,
@@ -202,6 +213,11 @@ class Transcript:
         """Let a report of what is known end the transcript."""
         wall_seconds = 0.0 if self._started_at is None else time.monotonic() - self._started_at
         self.reports.append(Report(self._stdout, self._stderr, stopped=reason, wall_seconds=wall_seconds))
+
+
+def is_ending(wait_status: int) -> bool:
+    """Whether wait(2) can say this of a process that has ended."""
+    return 0 <= wait_status <= 0xFFFF and (os.WIFEXITED(wait_status) or os.WIFSIGNALED(wait_status))
 
 
 def _strings(strings: Iterable[str]) -> bytes:

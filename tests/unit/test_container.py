@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.box import container as container_module
+from sandbox.box.classify import classify
 from sandbox.box.container import Container, NotStarted
 from sandbox.box.protocol import FRAME_ROOM_BYTES, Order, Report, Step
 from sandbox.engine.client import ENVIRONMENT, Client
@@ -188,6 +189,13 @@ def test_a_step_without_success_is_the_last(start: Start, fields: str) -> None:
     assert not report.is_success
 
 
+@pytest.mark.parametrize("reason", ["timeout", "output_limit", "cancelled"])
+def test_a_step_stopped_as_it_succeeds_is_no_success_of_the_whole(start: Start, reason: str) -> None:
+    script = f"order(2); send(b'S'); done(wait_status=0, stopped=b'{reason}')"
+    (report,) = run_steps(start(script), TWO_STEPS, Log())
+    assert classify(report, LIMITS).status.value == reason
+
+
 def test_time_counts_for_each_step(start: Start, tmp_path: Path) -> None:
     """0.3 seconds each, and 0.4 of grace."""
     script = "order(2); send(b'S'); time.sleep(0.5); done(); send(b'S'); time.sleep(0.5); done()"
@@ -261,7 +269,7 @@ def test_output_arrives_while_the_program_runs(start: Start) -> None:
 
 def test_frames_may_arrive_in_any_pieces(start: Start) -> None:
     script = """
-data = b"".join(struct.pack(">cI", k, len(p)) + p for k, p in [(b"S", b""), (b"O", b"abc"), (b"E", b"")])
+data = b"".join(struct.pack(">cI", k, len(p)) + p for k, p in [(b"S", b""), (b"O", b"abc"), (b"E", b"d")])
 order()
 for byte in data:
     os.write(1, bytes([byte])); time.sleep(0.002)
@@ -364,6 +372,28 @@ def test_a_frame_cut_short_is_not_taken_for_a_whole_one(start: Start) -> None:
 def test_a_report_cut_short_is_no_report(start: Start) -> None:
     with pytest.raises(ContainerLost):
         run(start("""order(); send(b'S'); os.write(1, struct.pack('>cI', b'D', 50) + b'only 7')"""))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    ["wait_status=-1", "wait_status=0x137f", "wait_status=0xff", "wait_status=-2**31", "wall_us=-1", "cpu_us=-1",
+     "max_rss_kb=-1", "dropped_stdout=-5", "dropped_stderr=-5"],
+)  # fmt: skip
+def test_a_report_that_no_kernel_could_give_is_none(start: Start, lie: str) -> None:
+    with pytest.raises(ContainerLost):
+        run(start(f"order(); send(b'S'); done({lie})"))
+
+
+@pytest.mark.parametrize("frames", ["send(b'O')", "send(b'e')", "send(b'X', b'corrupt_archive')"])
+def test_what_says_nothing_or_comes_too_late_loses_the_container(start: Start, frames: str) -> None:
+    """Else a supervisor that lies could keep the server busy, or blame the caller."""
+    with pytest.raises(ContainerLost):
+        run(start(f"order(); send(b'S'); {frames}; time.sleep(60)"))
+
+
+def test_a_supervisor_is_ready_once(start: Start) -> None:
+    with pytest.raises(ContainerLost):
+        run(start("order(); send(b'Y'); send(b'Y'); time.sleep(60)"))
 
 
 @pytest.mark.parametrize("length", [FRAME_ROOM_BYTES + LIMITS.output_bytes + 1, (1 << 32) - 1])
