@@ -76,8 +76,13 @@ class Api:
 
 
 def check_hello(api: Api) -> str:
-    """Both languages run"""
-    for language, code in (("python", "print('hello', 5 + 3)"), ("node", "console.log('hello', 5 + 3)")):
+    """Every language runs"""
+    programs = {
+        "python": "print('hello', 5 + 3)",
+        "node": "console.log('hello', 5 + 3)",
+        "bash": "echo hello $((5 + 3))",
+    }
+    for language, code in programs.items():
         result = api.run(code, language)
         expect((result["output"], result["error"], result["exit_code"]) == ("hello 8\n", "", 0), result)
     return "python, node"

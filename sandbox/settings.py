@@ -143,6 +143,8 @@ class Settings(BaseSettings):
     @field_validator("pool", mode="before")
     @classmethod
     def _split_pool(cls, value: object) -> object:
+        if isinstance(value, dict):
+            value = ",".join(f"{name}:{number}" for name, number in value.items())
         return _pool_sizes(value) if isinstance(value, str) else value
 
     @field_validator("allowed_hosts")

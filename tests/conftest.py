@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 Run = Callable[..., RunResult]
 
+LANES = ("unit", "engine", "page")
+
 NOT_IN_UNIT = {"real_engine", "browser"}
 """Fixtures that a test in `tests/unit` must not ask for, directly or through another."""
 
@@ -46,7 +48,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def lane_of(path: Path) -> str:
     """The folder below `tests` that a test lies in. `test_security.py` beside them talks to a server."""
     inner = path.relative_to(ROOT).parts
-    return inner[1] if inner[0] == "tests" else "engine"
+    if inner[0] != "tests":
+        return "engine"
+    if inner[1] not in LANES:
+        raise pytest.UsageError(f"{path} lies in none of tests/{', tests/'.join(LANES)}.")
+    return inner[1]
 
 
 def docker(*arguments: str, check: bool = True) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REAPED_AT_ONCE = 100
 
 
-class Run:
+class StepRun:
     """One step: everything between releasing its program and knowing how that ended."""
 
     def __init__(self, step: Step, program: Program, inputs: list[Input], wakeup: int) -> None:
@@ -126,7 +126,7 @@ class Meter:
         self.started = time.monotonic()
         self.waited_cpu_seconds = program.cpu_seconds() if program else 0.0
 
-    def report(self, run: Run) -> bytes:
+    def report(self, run: StepRun) -> bytes:
         wall_seconds = time.monotonic() - self.started
         reaped_cpu_seconds = max(0.0, run.reaped_cpu_seconds - self.waited_cpu_seconds)
         return REPORT.pack(
@@ -166,7 +166,7 @@ def execute(uid: int, waiting: Waiting | None, wakeup: int, cgroup: Cgroup) -> N
         if program is None:
             program = Program(uid, step.command, step.environment)
         inputs.append(Input(program.stdin, order.stdin if step is order.steps[-1] else b""))
-        run = Run(step, program, inputs, wakeup)
+        run = StepRun(step, program, inputs, wakeup)
         run.wait(meter.started + step.timeout_seconds)
         run.outbox.put(b"D", meter.report(run) + run.stopped)
         run.outbox.send()

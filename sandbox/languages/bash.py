@@ -24,7 +24,7 @@ PAGE = Page(
     grammar="bash",
     tab_size=2,
     comment="#",
-    # Each command that fails says so, and the next one is run: what ends the program comes last.
+    # A program goes on after a command that failed, so what ended it, if that said anything, comes last.
     errors=Errors(place=r"/app/user_code\.sh: line (\d+)", failed="last"),
     welcome='name="world"\necho "Hello, $name!"\n',
     examples=(

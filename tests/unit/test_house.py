@@ -43,7 +43,7 @@ def lines_of(function: Function) -> int:
     return (function.end_lineno or 0) - function.lineno + 1 - doc_lines
 
 
-def places(paths: list[Path]) -> list[str]:
+def crowded(paths: list[Path]) -> list[str]:
     """Functions that take too many values by position."""
     found = []
     for path in paths:
@@ -83,14 +83,14 @@ def test_functions_are_short() -> None:
 
 
 def test_more_than_four_values_have_names() -> None:
-    assert set(places(SOURCES)) == GIVEN
+    assert set(crowded(SOURCES)) == GIVEN
     assert calls(SOURCES) == []
 
 
 def test_what_has_too_many_values_is_found(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text("def f(self, a, b, c, d, e): ...\ndef g(a, b, c, d): ...\nx = Value(1, 2, 3, 4, 5)\n")
-    assert places([bad]) == ["bad.py:f"]
+    assert crowded([bad]) == ["bad.py:f"]
     assert calls([bad]) == ["bad.py:3"]
 
 

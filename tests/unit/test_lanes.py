@@ -30,3 +30,8 @@ def test_a_folder_is_a_marker(folder: str, marks: list[str]) -> None:
     test = collected(folder)
     pytest_collection_modifyitems([test])
     assert test.marks == marks
+
+
+def test_a_file_beside_the_folders_is_refused() -> None:
+    with pytest.raises(pytest.UsageError, match="lies in none of"):
+        pytest_collection_modifyitems([collected("tests")])

@@ -158,3 +158,9 @@ def test_the_number_of_programs_at_once_can_be_set() -> None:
 def test_memory_bounds_the_programs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 64)
     assert load(memory_mb=65536).effective_concurrent_runs() <= 8
+
+
+@pytest.mark.parametrize("pool", [{"py": -5}, {"cobol": 3}, {"python": 65}, {"py": 1, "python": 1}])
+def test_a_pool_given_as_a_dict_is_checked_as_the_text_is(pool: dict[str, int]) -> None:
+    with pytest.raises(SettingsError, match="SCE_POOL"):
+        load(pool=pool)
