@@ -77,7 +77,7 @@ def test_stop_kills_the_program_and_keeps_what_it_printed(page: Page) -> None:
     write(page, LOOP)
     page.click("#run")
     expect(page.locator("#output")).to_contain_text("tick\ntick\n")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(badge(page)).to_have_text("Stopped", timeout=4000)
     ended(page)
     expect(page.locator("#output")).to_contain_text("tick\ntick\n")
