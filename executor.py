@@ -71,6 +71,7 @@ class Executor:
         """
         self.settings = settings
         self._observers = observers
+        self._limits = settings.limits
         self._supply = Supply(settings)
         self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
         self._held = HeldBytes(settings.max_held_bytes)
@@ -138,7 +139,7 @@ class Executor:
         return True
 
     def _run_with(self, ticket: Ticket, request: RunRequest, run_id: str, watch: Watch) -> RunResult:
-        limits = request.limits or self.settings.limits
+        limits = request.limits or self._limits
         queued_ms = 0.0
         with self._cancellable(run_id, watch.gone) as should_stop:
             try:

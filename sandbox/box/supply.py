@@ -30,6 +30,7 @@ class Supply:
         :raises OSError: when the data folder cannot be written.
         """
         self.settings = settings
+        self._limits = settings.limits
         self.instance = Instance(settings.data_dir)
         self._image = Image.of(settings)
         self.client = self._image.client
@@ -41,7 +42,7 @@ class Supply:
         if removed:
             log.warning("removed %d containers of an earlier server", removed)
         self._pool = Pool(
-            start=lambda language: self.start(language, settings.limits, waiting=True),
+            start=lambda language: self.start(language, self._limits, waiting=True),
             retire=self.retire,
             image_id=self._image.id,
             sizes=settings.pool,
@@ -51,7 +52,7 @@ class Supply:
 
     def containers(self, language: str, limits: Limits, *, may_use_waiting: bool) -> Iterator[Container]:
         """Containers to try in turn, for a program with these limits: those that wait, then fresh ones."""
-        if limits.of_container == self.settings.limits.of_container:
+        if limits.of_container == self._limits.of_container:
             while (container := self._pool.take(language)) is not None:
                 yield container
         for _ in range(COLD_STARTS):

@@ -235,12 +235,12 @@ def files_elsewhere(root: Path) -> Iterator[tuple[str, str]]:
 
 def named_elsewhere(root: Path) -> list[str]:
     """A line for each name of a language that stands where no language should be known."""
-    found = []
+    found, known = [], names()
     for file, text in files_elsewhere(root):
         for where, allowed in ALLOWED:
             text = text.replace(allowed, "") if where == file else text
         found += [
-            f"{file}:{text.count(chr(10), 0, match.start()) + 1} says {match[0]}" for match in names().finditer(text)
+            f"{file}:{text.count(chr(10), 0, match.start()) + 1} says {match[0]}" for match in known.finditer(text)
         ]
     return found
 
