@@ -33,11 +33,6 @@ IDS = [f"{number:016x}" for number in range(5)]
 
 
 @pytest.fixture
-def executor() -> FakeExecutor:
-    return FakeExecutor()
-
-
-@pytest.fixture
 def history() -> FakeHistory:
     return FakeHistory([row(run_id) for run_id in IDS])
 

@@ -28,11 +28,6 @@ FRIEND = "https://docs.example"
 
 
 @pytest.fixture
-def executor() -> FakeExecutor:
-    return FakeExecutor()
-
-
-@pytest.fixture
 def history() -> FakeHistory:
     return FakeHistory([row("0123456789abcdef")])
 

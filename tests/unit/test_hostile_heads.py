@@ -21,11 +21,6 @@ PATIENCE_SECONDS = 2
 
 
 @pytest.fixture
-def executor() -> FakeExecutor:
-    return FakeExecutor()
-
-
-@pytest.fixture
 def url(tmp_path: Path, executor: FakeExecutor) -> Iterator[str]:
     with serving(load(data_dir=tmp_path, port=0), executor) as address:
         yield address

@@ -30,11 +30,6 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def executor() -> FakeExecutor:
-    return FakeExecutor()
-
-
-@pytest.fixture
 def client(settings: Settings, executor: FakeExecutor) -> FlaskClient:
     client: FlaskClient = web_app(settings, executor).test_client()
     return client

@@ -35,17 +35,6 @@ def settings(tmp_path: Path) -> Settings:
     return load(data_dir=tmp_path, port=0)
 
 
-@pytest.fixture
-def executor() -> FakeExecutor:
-    return FakeExecutor()
-
-
-@pytest.fixture
-def url(settings: Settings, executor: FakeExecutor) -> Iterator[str]:
-    with serving(settings, executor) as address:
-        yield address
-
-
 # --- What waitress refuses by itself --------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,17 +26,6 @@ SMALL_RUN = head("/run", "Content-Length: 12") + b'{"code":"1"}'
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return load(data_dir=tmp_path, port=0, max_bodies_bytes=16 * MIB)
-
-
-@pytest.fixture
-def executor() -> FakeExecutor:
-    return FakeExecutor()
-
-
-@pytest.fixture
-def url(settings: Settings, executor: FakeExecutor) -> Iterator[str]:
-    with serving(settings, executor) as address:
-        yield address
 
 
 # --- Time -------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sandbox.errors import Busy, ContainerLost
 from sandbox.models import Stream
 from sandbox.settings import Settings, load
 from tests.conftest import eventually
-from tests.fakes import Call, FakeExecutor, serving
+from tests.fakes import Call, FakeExecutor
 from web import streaming
 from web.streaming import Feed, Output, Started
 
@@ -30,17 +30,6 @@ Event = tuple[str, Any]
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return load(data_dir=tmp_path, port=0)
-
-
-@pytest.fixture
-def executor() -> FakeExecutor:
-    return FakeExecutor()
-
-
-@pytest.fixture
-def url(settings: Settings, executor: FakeExecutor) -> Iterator[str]:
-    with serving(settings, executor) as address:
-        yield address
 
 
 def events(response: requests.Response) -> Iterator[Event]:
