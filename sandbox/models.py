@@ -54,9 +54,22 @@ class Caller:
     """Who a request belongs to."""
 
     address: str = ""
-    """What fairness between callers goes by; never shown, never stored."""
+    """What fairness between callers goes by first; never shown, never stored."""
     owner: str = ""
-    """Whose run it is in the history; empty is nobody's."""
+    """Whose run it is: `key:NAME`, `page:ID`, or empty, which is nobody."""
+    is_operator: bool = False
+    sees_nobodys: bool = True
+    """Whether what nobody has run is his, too."""
+    runs_at_once: int | None = None
+    """His own bound of programs that run or wait; None: that of the settings."""
+    cpu_seconds_per_hour: float | None = None
+    """His own bound of CPU time; None: that of the settings."""
+
+    def may_see(self, owner: str) -> bool:
+        """Whether he may read, stop and delete what this owner has run."""
+        if self.is_operator:
+            return True
+        return owner == self.owner if owner else self.sees_nobodys
 
 
 @dataclass(frozen=True)
