@@ -26,6 +26,7 @@ from sandbox import languages
 from sandbox.admission import Admission, HeldBytes, Ticket
 from sandbox.box.classify import to_result
 from sandbox.box.container import NotStarted
+from sandbox.box.lease import Wanted
 from sandbox.box.orders import order_of
 from sandbox.box.protocol import Order, Report
 from sandbox.box.supply import Supply
@@ -140,14 +141,16 @@ class Executor:
 
     def _run_with(self, ticket: Ticket, request: RunRequest, run_id: str, watch: Watch) -> RunResult:
         limits = request.limits or self._limits
-        queued_ms = 0.0
+        queued_ms, runs_before = 0.0, 0
         with self._cancellable(run_id, watch.gone) as should_stop:
             try:
                 queued_ms = ticket.wait(should_stop)
-                report = self._run_in_container(request, limits, watch, should_stop)[-1]
+                report, runs_before = self._run_in_container(request, limits, watch, should_stop)
             except Cancelled:
                 report = Report(stopped="cancelled")
-        result = to_result(report, limits, run_id=run_id, language=request.language, queued_ms=queued_ms)
+        result = to_result(
+            report, limits, run_id=run_id, language=request.language, queued_ms=queued_ms, runs_before=runs_before
+        )
         self._tell_observers(request, result)
         return result
 
@@ -171,12 +174,14 @@ class Executor:
             del self._cancelled[run_id]
 
     def _order(self, request: RunRequest, limits: Limits) -> Order:
-        return order_of(request, limits)
+        return order_of(request, limits, may_be_followed=self._supply.may_keep(request.caller.owner))
 
     def _run_in_container(
         self, request: RunRequest, limits: Limits, watch: Watch, should_stop: Callable[[], bool]
-    ) -> list[Report]:
+    ) -> tuple[Report, int]:
+        """The report of the last step, and how many runs its container had before."""
         order = self._order(request, limits)
+        wanted = Wanted(request.caller.owner, request.language, limits)
         decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
 
         def relay(stream: Stream, data: bytes) -> None:
@@ -184,13 +189,15 @@ class Executor:
                 watch.on_output(stream, text)
 
         reason: SandboxError | None = None
-        for container in self._supply.containers(request.language, limits, may_use_waiting=order.may_use_waiting):
+        for container in self._supply.containers(wanted, may_use_waiting=order.may_use_waiting):
+            runs_before = container.runs
             try:
-                return container.run(order, on_start=watch.on_start, on_output=relay, should_stop=should_stop)
+                reports = container.run(order, on_start=watch.on_start, on_output=relay, should_stop=should_stop)
+                return reports[-1], runs_before
             except NotStarted as problem:
                 reason = problem.reason
             finally:
-                self._supply.retire(container)
+                self._supply.take_back(wanted, container)
         assert reason is not None
         raise reason
 

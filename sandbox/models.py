@@ -122,6 +122,8 @@ class RunResult:
     cpu_ms: float | None = None
     memory_kb: int | None = None
     queued_ms: float = 0.0
+    runs_before: int = 0
+    """Programs of the same owner that its container had run before; 0 for a fresh one."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields, as JSON has them."""

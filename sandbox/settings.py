@@ -121,6 +121,15 @@ class Settings(BaseSettings):
         unit="containers",
     )
     pool_max_age_seconds: float = _row(600, "Age at which a waiting container is replaced.", unit="seconds", gt=0)
+    keep_containers: bool = _row(
+        True, "Keep used containers for the next runs of the same owner; without, every run gets a fresh one."
+    )
+    keep_runs: int = _row(100, "Runs after which a kept container is replaced.", unit="runs", ge=1, le=100_000)
+    keep_idle_seconds: float = _row(60, "How long a kept container waits for its owner.", unit="seconds", ge=0, le=3600)
+    keep_age_seconds: float = _row(600, "Age at which a kept container is replaced.", unit="seconds", gt=0)
+    containers_mb: int = _row(
+        0, "Memory for all containers, waiting, kept and running; 0 is half of the machine's.", unit="MiB", ge=0
+    )
     max_concurrent_runs: int = _row(
         0, "Programs running at once; 0 decides by CPUs and memory.", unit="runs", ge=0, le=256
     )
@@ -186,13 +195,16 @@ class Settings(BaseSettings):
     def effective_concurrent_runs(self) -> int:
         """The number of programs that run at once: the setting, or two for each CPU that one may use.
 
-        Never fewer than a batch of five, and never more than half of the machine's memory would hold.
+        Never fewer than a batch of five, and never more than the memory for containers would hold.
         """
         if self.max_concurrent_runs:
             return self.max_concurrent_runs
         by_cpu = max(5, round((os.cpu_count() or 1) * 2 / self.cpus))
-        memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
-        return max(1, min(by_cpu, memory_mb // 2 // self.memory_mb, 64))
+        return max(1, min(by_cpu, self.effective_containers_mb() // self.memory_mb, 64))
+
+    def effective_containers_mb(self) -> int:
+        """Memory for all containers, in MiB: the setting, or half of the machine's."""
+        return self.containers_mb or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 21
 
     def effective_batch_tasks(self) -> int:
         """The number of tasks in one batch: the setting, but never more than would ever be admitted."""

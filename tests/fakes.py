@@ -120,6 +120,7 @@ def row(run_id: str, **fields: Any) -> dict[str, Any]:
         "cpu_ms": 1.0,
         "memory_kb": 1000,
         "queued_ms": 0.0,
+        "runs_before": 0,
         **fields,
     }
 

@@ -51,7 +51,9 @@ def classify(report: Report, limits: Limits) -> Ending:
     return Ending(Status.OK if exit_code == 0 else Status.ERROR, exit_code)
 
 
-def to_result(report: Report, limits: Limits, *, run_id: str, language: str, queued_ms: float) -> RunResult:
+def to_result(
+    report: Report, limits: Limits, *, run_id: str, language: str, queued_ms: float, runs_before: int = 0
+) -> RunResult:
     """The whole result: the ending, and both streams as text."""
     ending = classify(report, limits)
     return RunResult(
@@ -67,6 +69,7 @@ def to_result(report: Report, limits: Limits, *, run_id: str, language: str, que
         cpu_ms=None if report.cpu_seconds is None else round(report.cpu_seconds * 1000, 2),
         memory_kb=report.max_rss_kb,
         queued_ms=round(queued_ms, 2),
+        runs_before=runs_before,
     )
 
 

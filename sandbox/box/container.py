@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import select
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from sandbox.box.protocol import FRAME, FRAME_ROOM_BYTES, STOP, Order, OutputHandler, Report, Transcript
-from sandbox.engine.client import Client, ClientRefused, has_ended
+from sandbox.box.pipes import Pipes
+from sandbox.box.protocol import (
+    FRAME_ROOM_BYTES,
+    LEFTOVERS,
+    RUN,
+    Order,
+    OutputHandler,
+    Report,
+    Transcript,
+    frame,
+)
+from sandbox.engine.client import Client, ClientRefused
 from sandbox.engine.complaints import error_of
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable
 
 log = logging.getLogger(__name__)
-
-READ_BYTES = 1 << 18
 
 POLL_SECONDS = 0.2
 """How often a waiting run looks whether its caller is still there."""
@@ -63,25 +69,22 @@ class Container:
         :raises EngineUnavailable: when there is no such client.
         """
         self.name = name
+        self.started_at = time.monotonic()
+        self.runs = 0
+        """How many it has had."""
+        self.is_reusable = False
+        """Whether another run may follow the last one, unless the supervisor says otherwise."""
+        self.is_ready = False
+        """Whether it has said that it waits for a run."""
+        self.leftover = ""
+        """What the supervisor has found that the last run has left behind."""
         self._client = client
-        self._buffer = bytearray()
-        self._ended = False
         self._closing = threading.Lock()
         self._closed = False
         self._is_removed = False
-        self._is_ready = False
         self._is_stuck = False
-        self._max_frame_bytes = FRAME_ROOM_BYTES
         self._last_words = ""
-        self._process = client.attach(*words)
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._stdin, self._stdout, self._stderr = self._process.stdin, self._process.stdout, self._process.stderr
-        os.set_blocking(self._stdin.fileno(), False)
-        os.set_blocking(self._stderr.fileno(), False)
-        self._readable = select.poll()
-        self._readable.register(self._stdout, select.POLLIN)
-        self._writable = select.poll()
-        self._writable.register(self._stdin, select.POLLOUT)
+        self._pipes = Pipes(client, words)
 
     # --- Before and during the run ------------------------------------------------------------------------
 
@@ -90,14 +93,29 @@ class Container:
 
         :raises EngineError: when the container did not get that far.
         """
-        frame = self._next_frame(time.monotonic() + START_SECONDS)
-        if frame is None or frame[0] != b"Y":
-            raise self._failure(is_gone=self._ended)
-        self._is_ready = True
+        said = self._pipes.next_frame(time.monotonic() + START_SECONDS)
+        if said is None or not self._announces(*said):
+            raise self._failure(is_gone=self._pipes.ended)
+
+    def _announces(self, kind: bytes, payload: bytes) -> bool:
+        """Whether this frame says, rightly and for the first time since the last run, how things stand in there."""
+        if self.is_ready or self.leftover:
+            return False
+        if kind == b"Y":
+            self.is_ready = payload == RUN.pack(self.runs)
+        elif kind == b"Z" and self.runs and payload in LEFTOVERS:
+            self.leftover = payload.decode()
+        return self.is_ready or bool(self.leftover)
+
+    def hear(self) -> bool:
+        """Take note of what it has said since the last run, without waiting. Whether another run may follow."""
+        while not self._pipes.ended and (said := self._pipes.next_frame(0.0)) is not None:
+            self._pipes.ended = not self._announces(*said)
+        return not self._pipes.ended and not self.leftover and self._pipes.is_attached()
 
     def alive(self) -> bool:
         """Whether the container, as far as the client has told, is still there and silent."""
-        return self._process.poll() is None and not self._readable.poll(0)
+        return self._pipes.is_attached() and not self._pipes.has_news()
 
     def run(
         self,
@@ -107,7 +125,7 @@ class Container:
         on_output: OutputHandler,
         should_stop: Callable[[], bool],
     ) -> list[Report]:
-        """Run one program to its end. A container does this once. Returns a report of each step that was begun.
+        """Run one program to its end. Returns a report of each step that was begun.
 
         `on_start` is called when the first step is released, `on_output` with the output of the last. `should_stop`
         is asked about five times a second; when it says yes, the program is killed and the last report says
@@ -121,16 +139,20 @@ class Container:
 
         However this ends, but for a program that ended by itself: the container is dead before it returns.
         """
-        deadline = time.monotonic() + (RELEASE_SECONDS if self._is_ready else START_SECONDS)
-        if not self._send(order.frames(), deadline):
+        deadline = time.monotonic() + (RELEASE_SECONDS if self.is_ready else START_SECONDS)
+        self.is_reusable = False
+        if not self._pipes.send(order.frames(self.runs), deadline):
             raise NotStarted(self._failure(is_gone=time.monotonic() < deadline))
-        self._max_frame_bytes = FRAME_ROOM_BYTES + max(step.limits.output_bytes for step in order.steps)
+        self._pipes.max_frame_bytes = FRAME_ROOM_BYTES + max(step.limits.output_bytes for step in order.steps)
         transcript = Transcript(order.steps)
         try:
             self._follow(transcript, deadline, on_start=on_start, on_output=on_output, should_stop=should_stop)
         except ContainerLost:
             self._end_from_outside()
             raise
+        self.runs += 1
+        self.is_ready = False
+        self.is_reusable = order.may_be_followed and transcript.reports[-1].stopped is None
         return transcript.reports
 
     def _follow(
@@ -147,18 +169,22 @@ class Container:
             if not stop_sent and should_stop():
                 stop_sent = True
                 deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
-                self._send(STOP, deadline)
+                self._pipes.send(frame(b"K", RUN.pack(self.runs)), deadline)
             left = deadline - time.monotonic()
             if left <= 0:
                 self._give_up(transcript, "cancelled" if stop_sent else "timeout")
                 return
-            frame = self._next_frame(time.monotonic() + min(left, POLL_SECONDS))
-            if frame is None:
-                if self._ended:
+            said = self._pipes.next_frame(time.monotonic() + min(left, POLL_SECONDS))
+            if said is None:
+                if self._pipes.ended:
                     raise ContainerLost(LOST) if transcript.started else NotStarted(self._failure(is_gone=True))
                 continue
             is_first = not transcript.started
-            if (released := transcript.take(*frame, on_output)) and not stop_sent:
+            if is_first and self._announces(*said):
+                if self.leftover:
+                    raise NotStarted(self._failure(is_gone=True))
+                continue
+            if (released := transcript.take(*said, on_output)) and not stop_sent:
                 deadline = time.monotonic() + released.limits.timeout_seconds + GRACE_SECONDS
                 if is_first:
                     on_start()
@@ -177,42 +203,6 @@ class Container:
         self._is_stuck = True
         self.close()
 
-    def _send(self, data: bytes, deadline: float) -> bool:
-        """Write everything before `deadline` (monotonic seconds); False when that was not possible."""
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[os.write(self._stdin.fileno(), view) :]
-            except BlockingIOError:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self._writable.poll(left * 1000)
-            except (OSError, ValueError):
-                return False
-        return True
-
-    def _next_frame(self, deadline: float) -> tuple[bytes, bytes] | None:
-        """One frame, or None at the deadline or at the end of the stream (then `_ended` is set)."""
-        while True:
-            if len(self._buffer) >= FRAME.size:
-                kind, length = FRAME.unpack_from(self._buffer)
-                end = FRAME.size + length
-                if length > self._max_frame_bytes:
-                    self._ended = True
-                    return None
-                if len(self._buffer) >= end:
-                    payload = bytes(self._buffer[FRAME.size : end])
-                    del self._buffer[:end]
-                    return kind, payload
-            if not self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                return None
-            data = os.read(self._stdout.fileno(), READ_BYTES)
-            if not data:
-                self._ended = True
-                return None
-            self._buffer += data
-
     # --- The end ------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -224,24 +214,10 @@ class Container:
             if self._closed:
                 return
             self._closed = True
-            with contextlib.suppress(OSError):
-                self._stdin.close()
-            if self._is_stuck or not self._wait_for_exit(GRACE_SECONDS):
+            self._pipes.close_stdin()
+            if self._is_stuck or not self._pipes.wait_for_exit(GRACE_SECONDS):
                 self._is_removed = self._kill()
-            with contextlib.suppress(OSError):
-                self._last_words = (self._stderr.read(8000) or b"").decode(errors="replace")
-            self._stdout.close()
-            self._stderr.close()
-
-    def _wait_for_exit(self, seconds: float) -> bool:
-        """Throw away output until the client has exited. With `--rm` it exits after the removal."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and self._process.poll() is None:
-            if not self._readable.poll(left * 1000):
-                return False
-            if not os.read(self._stdout.fileno(), READ_BYTES):
-                break
-        return has_ended(self._process, max(0.0, deadline - time.monotonic()))
+            self._last_words = self._pipes.close()
 
     def _kill(self) -> bool:
         """Kill from outside, insisting: a create that is still under way answers "no such container".
@@ -255,15 +231,16 @@ class Container:
                 with contextlib.suppress(ClientRefused):
                     self._client.ask("kill", self.name, timeout_seconds=10)
                 deadline = min(time.monotonic() + KILL_SECONDS, started + DYING_SECONDS)
-            if self._wait_for_exit(0.5):
+            if self._pipes.wait_for_exit(0.5):
                 return True
         log.error("container %s could not be killed", self.name)
-        self._process.kill()
-        self._process.wait()
+        self._pipes.kill()
         return False
 
     def _failure(self, *, is_gone: bool) -> EngineError:
         """Why nothing runs here: what the client said before it went, or that the engine takes too long."""
+        if self.runs and is_gone:  # nothing unusual, and its removal is not worth waiting for
+            return ContainerLost(LOST)
         if not is_gone:
             self._is_stuck = True
             return EngineUnavailable(TOO_LONG)

@@ -7,8 +7,8 @@ from sandbox.languages import LANGUAGES
 from sandbox.models import Limits, RunRequest
 
 
-def order_of(request: RunRequest, limits: Limits) -> Order:
-    """What has to be done to run a program within these limits."""
+def order_of(request: RunRequest, limits: Limits, *, may_be_followed: bool = False) -> Order:
+    """What has to be done to run a program within these limits, maybe in a container that is kept afterwards."""
     language = LANGUAGES[request.language]
     archive = request.archive
     entry = request.entry if archive else language.file_name
@@ -21,4 +21,5 @@ def order_of(request: RunRequest, limits: Limits) -> Order:
         is_archive=archive is not None,
         stdin=request.stdin.encode(),
         may_use_waiting=may_use_waiting,
+        may_be_followed=may_be_followed,
     )

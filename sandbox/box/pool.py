@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sandbox.box.container import Container
+from sandbox.engine.image import ImageWatch
 from sandbox.errors import SandboxError
 
 log = logging.getLogger(__name__)
@@ -24,9 +25,6 @@ CHECK_SECONDS = 1.0
 
 HEAD_START_SECONDS = 0.03
 """What a run gets before the container that it took is replaced: starting one takes CPU from a hello world."""
-
-IMAGE_CHECK_SECONDS = 15.0
-"""How often the engine is asked whether the image is still the same."""
 
 MAX_BACKOFF_SECONDS = 5.0
 """How long the thread rests, at most, after the engine failed to start a container."""
@@ -49,21 +47,21 @@ class Pool:
         *,
         start: Callable[[str], Container],
         retire: Callable[[Container], None],
-        image_id: Callable[[], str],
+        has_room: Callable[[], bool],
+        image: ImageWatch,
         sizes: Mapping[str, int],
         max_age_seconds: float,
     ) -> None:
-        """`start(language)` starts a container, `retire` ends one without blocking, `image_id` may raise."""
+        """`start(language)` starts a container, `retire` ends one without blocking, `has_room` says whether it fits."""
         self._start = start
         self._retire = retire
-        self._image_id = image_id
+        self._has_room = has_room
+        self._image = image
         self._sizes = dict(sizes)
         self._max_age_seconds = max_age_seconds
         self._waiting: dict[str, deque[Waiting]] = {language: deque() for language in sizes}
         self._changed = threading.Condition()
         self._closed = False
-        self._current_image = ""
-        self._image_checked_at = -IMAGE_CHECK_SECONDS
         self._problem: SandboxError | None = None
         self._thread = threading.Thread(target=self._keep_full, name="pool", daemon=True)
 
@@ -146,10 +144,12 @@ class Pool:
                 self._rest(HEAD_START_SECONDS)
 
     def _add_one(self) -> bool:
-        """Start the container that is missed most, if any; False when that failed."""
+        """Start the container that is missed most, if any; False when that failed, or there is no room for it."""
         language = self._missing()
         if language is None or self._closed:
             return True
+        if not self._has_room():
+            return False
         try:
             self._add(language)
         except SandboxError as problem:
@@ -176,13 +176,13 @@ class Pool:
             self._retire(container)
             raise
         with self._changed:
-            self._waiting[language].append(Waiting(container, self._current_image, time.monotonic()))
+            self._waiting[language].append(Waiting(container, self._image.current, time.monotonic()))
             self._changed.notify_all()
 
     def _weed(self) -> None:
         """Retire containers that died, are too old, or come from a replaced image."""
         try:
-            self._check_image()
+            self._image.check()
         except SandboxError as problem:
             log.debug("image not checked: %s", problem)
         oldest = time.monotonic() - self._max_age_seconds
@@ -190,15 +190,9 @@ class Pool:
         with self._changed:
             for queue in self._waiting.values():
                 for waiting in list(queue):
-                    stale = waiting.since < oldest or waiting.image_id != self._current_image
+                    stale = waiting.since < oldest or waiting.image_id != self._image.current
                     if stale or not waiting.container.alive():
                         queue.remove(waiting)
                         retired.append(waiting.container)
         for container in retired:
             self._retire(container)
-
-    def _check_image(self) -> None:
-        if time.monotonic() - self._image_checked_at < IMAGE_CHECK_SECONDS:
-            return
-        self._current_image = self._image_id()
-        self._image_checked_at = time.monotonic()

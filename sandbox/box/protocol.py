@@ -15,16 +15,19 @@ from sandbox.errors import ContainerLost, InvalidArchive
 from sandbox.models import Limits, Stream
 
 FRAME = struct.Struct(">cI")
-ORDER = struct.Struct(">??B")
+ORDER = struct.Struct(">???BI")
+RUN = struct.Struct(">I")
+"""How many runs a container has had before: in an order, in a cancellation, and in what its supervisor says."""
 LIMITS = struct.Struct(">dqq")
 REPORT = struct.Struct(">iqqqqqq")
 FRAME_ROOM_BYTES = 1 << 17
 """No frame of our supervisor is larger than this and what is kept of a stream."""
 
-STOP = FRAME.pack(b"K", 0)
-
 REASONS = {b"": None} | {reason.encode(): reason for reason in ("timeout", "output_limit", "cancelled")}
 """Why the supervisor ended a program, as it says it and as a report has it."""
+
+LEFTOVERS = (b"files", b"processes", b"sockets", b"ipc", b"memory")
+"""What a run may leave behind, so that no other follows it in its container: the supervisor's words."""
 
 REFUSALS = (b"corrupt_archive", b"archive_too_large")
 """Why the supervisor does not start one, in the codes of the API."""
@@ -71,17 +74,21 @@ class Order:
     """Of the last step; the others have none."""
     may_use_waiting: bool
     """Whether an interpreter that already waits may be used."""
+    may_be_followed: bool = False
+    """Whether the container may be made ready for another run."""
 
-    def frames(self) -> bytes:
+    def frames(self, run: int = 0) -> bytes:
+        """What is written to a container that has had so many runs."""
+        flags = (self.may_use_waiting, self.is_archive, self.may_be_followed)
         parts = [
-            (b"R", ORDER.pack(self.may_use_waiting, self.is_archive, len(self.steps))),
+            (b"R", ORDER.pack(*flags, len(self.steps), run)),
             (b"N", _strings(self.names)),
             (b"P", self.payload),
             (b"I", self.stdin),
         ]
         for step in self.steps:
             parts += step.frames()
-        return b"".join(FRAME.pack(kind, len(part)) + part for kind, part in parts)
+        return b"".join(frame(kind, part) for kind, part in parts)
 
 
 @dataclass
@@ -116,7 +123,7 @@ class Report:
 
 
 class Transcript:
-    """Collects the supervisor's frames of one run until they make a report of each step.
+    """Collects the supervisor's frames of one run, from `S` or `X` on, until they make a report of each step.
 
     A program that has taken over its supervisor may send what it likes; it costs us no more than an honest one.
     """
@@ -125,7 +132,6 @@ class Transcript:
         self.reports: list[Report] = []
         """Of the steps that have ended."""
         self.started = False
-        self._is_ready = False
         self._steps = steps
         self._begin_step()
 
@@ -151,9 +157,6 @@ class Transcript:
         """
         if kind == b"X" and payload in REFUSALS and not self.started:
             raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=payload.decode())
-        if kind == b"Y" and not self.started and not self._is_ready:
-            self._is_ready = True
-            return None
         if self.finished or (kind == b"S") == (self._started_at is not None):
             raise ContainerLost(GARBLED)
         if kind == b"S":
@@ -213,6 +216,10 @@ class Transcript:
         """Let a report of what is known end the transcript."""
         wall_seconds = 0.0 if self._started_at is None else time.monotonic() - self._started_at
         self.reports.append(Report(self._stdout, self._stderr, stopped=reason, wall_seconds=wall_seconds))
+
+
+def frame(kind: bytes, payload: bytes) -> bytes:
+    return FRAME.pack(kind, len(payload)) + payload
 
 
 def is_ending(wait_status: int) -> bool:

@@ -1,18 +1,19 @@
-"""Containers for the executor: those that wait, fresh ones, and the removal of all of them."""
+"""Containers for the executor: those kept for an owner, those that wait, fresh ones, and the removal of all of them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 
+from sandbox.box.budget import HELPERS_MB, IDLE_MB, Budget
 from sandbox.box.container import Container
+from sandbox.box.lease import Leases, Wanted
 from sandbox.box.pool import Pool
 from sandbox.box.teardown import Teardown
 from sandbox.engine.flags import container_name, options_for, run_words, waiting_words
-from sandbox.engine.image import Image
+from sandbox.engine.image import Image, ImageWatch
 from sandbox.engine.instance import Instance
 from sandbox.languages import LANGUAGES
-from sandbox.models import Limits
 from sandbox.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,43 +37,84 @@ class Supply:
         self.client = self._image.client
         self.options = options_for(settings, podman=self.client.is_podman)
         self._teardown = Teardown()
-        self.retire = self._teardown.retire
-        """Have a container removed, behind the answer of the run that used it."""
+        self._budget = Budget(settings.effective_containers_mb())
         removed = self.instance.sweep(self.client)
         if removed:
             log.warning("removed %d containers of an earlier server", removed)
-        self._pool = Pool(
-            start=lambda language: self.start(language, self._limits, waiting=True),
+        image = ImageWatch(self._image.id)
+        self._leases = Leases(
             retire=self.retire,
-            image_id=self._image.id,
+            budget=self._budget,
+            image=image,
+            max_runs=settings.keep_runs,
+            max_age_seconds=settings.keep_age_seconds,
+            max_idle_seconds=settings.keep_idle_seconds,
+        )
+        self._pool = Pool(
+            start=self._start_waiting,
+            retire=self.retire,
+            has_room=lambda: self._leases.make_room(IDLE_MB),
+            image=image,
             sizes=settings.pool,
             max_age_seconds=settings.pool_max_age_seconds,
         )
+        self._leases.open()
         self._pool.open()
 
-    def containers(self, language: str, limits: Limits, *, may_use_waiting: bool) -> Iterator[Container]:
-        """Containers to try in turn, for a program with these limits: those that wait, then fresh ones."""
-        if limits.of_container == self._limits.of_container:
-            while (container := self._pool.take(language)) is not None:
+    def may_keep(self, owner: str) -> bool:
+        """Whether containers are kept for this owner: never for nobody."""
+        # What other profiles allow may leave more behind than the supervisor looks for.
+        return bool(owner) and self.settings.keep_containers and not self.settings.seccomp
+
+    def containers(self, wanted: Wanted, *, may_use_waiting: bool) -> Iterator[Container]:
+        """Containers to try in turn: those kept for this owner, those that wait, then fresh ones.
+
+        Each is to be given back with `take_back`.
+        """
+        for container in self._candidates(wanted, may_use_waiting):
+            self._budget.charge(container, wanted.limits.memory_mb + HELPERS_MB)
+            self._leases.make_room()
+            yield container
+
+    def _candidates(self, wanted: Wanted, may_use_waiting: bool) -> Iterator[Container]:
+        while (container := self._leases.take(wanted)) is not None:
+            yield container
+        if wanted.limits.of_container == self._limits.of_container:
+            while (container := self._pool.take(wanted.language)) is not None:
                 yield container
         for _ in range(COLD_STARTS):
-            yield self.start(language, limits, waiting=may_use_waiting)
+            yield self.start(wanted, waits_at_once=may_use_waiting)
 
-    def start(self, language: str, limits: Limits, *, waiting: bool) -> Container:
-        """A fresh container, begun. A waiting one has the language's interpreter started, if that can wait.
+    def take_back(self, wanted: Wanted, container: Container) -> None:
+        """Keep a container for its owner's next run, or have it removed. Returns at once."""
+        if not (self.may_keep(wanted.owner) and self._leases.keep(wanted, container)):
+            self.retire(container)
+
+    def retire(self, container: Container) -> None:
+        """Have a container removed, behind the answer of the run that used it."""
+        self._budget.release(container)
+        self._teardown.retire(container)
+
+    def _start_waiting(self, language: str) -> Container:
+        container = self.start(Wanted("", language, self._limits), waits_at_once=True)
+        self._budget.charge(container, IDLE_MB)
+        return container
+
+    def start(self, wanted: Wanted, *, waits_at_once: bool) -> Container:
+        """A fresh container, begun. The language's interpreter is started at once, or after the first run.
 
         :raises EngineUnavailable: when there is no docker client.
         """
         number = self.instance.new_number()
-        # Twice the age at which the pool replaces it, should nobody be left to do that.
-        wait_seconds = self.settings.pool_max_age_seconds * 2 + 60
+        # Twice what the longest idle one gets, should nobody be left to end it.
+        wait_seconds = max(self.settings.pool_max_age_seconds, self.settings.keep_idle_seconds) * 2 + 60
         words = run_words(
             self.options,
-            limits,
+            wanted.limits,
             number=number,
             labels=self.instance.labels,
             app_mb=self.app_mb,
-            waiting=waiting_words(LANGUAGES[language], wait_seconds) if waiting else (),
+            waiting=waiting_words(LANGUAGES[wanted.language], wait_seconds, at_once=waits_at_once),
         )
         return Container(self.client, words, container_name(number))
 
@@ -97,6 +139,7 @@ class Supply:
 
     def close(self) -> None:
         """Remove every container."""
+        self._leases.close()
         self._pool.close()
         self._teardown.close()
         self.instance.close()

@@ -114,14 +114,16 @@ def security_flags(options: EngineOptions) -> list[str]:
     return flags
 
 
-def waiting_words(language: Language, wait_seconds: float) -> list[str]:
-    """The supervisor's further arguments in a container that shall wait for a program of this language.
+def waiting_words(language: Language, wait_seconds: float, *, at_once: bool = True) -> list[str]:
+    """The supervisor's further arguments in a container that shall wait for programs of this language.
 
-    It ends by itself after `wait_seconds`, in case nobody is left to end it.
+    The interpreter is started at once, or only after the first program. Without any the container ends by itself
+    after `wait_seconds`, in case nobody is left to end it.
     """
     if not language.waiting:
         return [str(int(wait_seconds))]
-    return [str(int(wait_seconds)), *language.variables(waiting=True), *language.command(language.file_name)]
+    when = "now" if at_once else "later"
+    return [str(int(wait_seconds)), when, *language.variables(waiting=True), *language.command(language.file_name)]
 
 
 def container_name(number: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +21,8 @@ FIRST_SIGN_SECONDS = 30.0
 """How long a pull may show no sign of having reached a registry."""
 BUILD_SECONDS = 900.0
 PULL_SECONDS = 1800.0
+WATCH_SECONDS = 15.0
+"""How often the engine is asked whether the image is still the same."""
 
 Say = Callable[[str], None]
 
@@ -97,6 +101,34 @@ class Image:
 
 
 # --- Its name ---------------------------------------------------------------------------------------------
+
+
+class ImageWatch:
+    """Notices, within `WATCH_SECONDS`, that an image has been replaced. Thread-safe."""
+
+    def __init__(self, image_id: Callable[[], str]) -> None:
+        """`image_id` asks the engine."""
+        self._image_id = image_id
+        self._checking = threading.Lock()
+        self._checked_at = -WATCH_SECONDS
+        self.current = ""
+        """Its id; empty before it was asked for."""
+        self.changed_at = 0.0
+        """When another one was found in its place, in monotonic seconds."""
+
+    def check(self) -> None:
+        """Ask, if that was long ago.
+
+        :raises EngineError: as `Image.id`.
+        """
+        with self._checking:
+            if time.monotonic() - self._checked_at < WATCH_SECONDS:
+                return
+            found = self._image_id()
+            self._checked_at = time.monotonic()
+            if self.current and found != self.current:
+                self.changed_at = self._checked_at
+            self.current = found
 
 
 def default_name() -> str:

@@ -9,6 +9,8 @@ from system import os
 # cgroup v2, v1
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 CPU_COUNTERS = ("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpuacct/cpuacct.usage")
+MEMORY_COUNTERS = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+MEMORY_PARTS = ("/sys/fs/cgroup/memory.stat", "/sys/fs/cgroup/memory/memory.stat")
 
 
 class Cgroup:
@@ -17,6 +19,8 @@ class Cgroup:
     def __init__(self) -> None:
         self._oom_counter = open_first(OOM_COUNTERS)
         self._cpu_counter = open_first(CPU_COUNTERS)
+        self._memory_counter = open_first(MEMORY_COUNTERS)
+        self._memory_parts = open_first(MEMORY_PARTS)
 
     def oom_kills(self) -> int | None:
         """How many processes the kernel has killed for memory; None when it does not say."""
@@ -27,6 +31,19 @@ class Cgroup:
         own = time.process_time()  # first, as it makes the kernel add what is running now to the other figure
         microseconds = read_count(self._cpu_counter, b"usage_usec")
         return None if microseconds is None else microseconds / 1e6 - own
+
+    def memory_bytes(self) -> int | None:
+        """Memory in use but for the cache of files, which the kernel takes back when it is needed."""
+        if self._memory_counter is None or self._memory_parts is None:
+            return None
+        parts = {}
+        for line in os.pread(self._memory_parts, 8192, 0).splitlines():
+            name, _, count = line.partition(b" ")
+            parts[name] = int(count)
+        cache = parts.get(b"file", parts.get(b"cache"))
+        if cache is None:
+            return None
+        return int(os.pread(self._memory_counter, 32, 0)) - cache + parts.get(b"shmem", 0)
 
 
 def open_first(paths: tuple[str, ...]) -> int | None:

@@ -25,6 +25,21 @@ def write_file(path: str, chunks: Iterable[bytes]) -> None:
             file.write(chunk)
 
 
+def remove(names: list[str]) -> None:
+    """Remove these files and the folders they are in.
+
+    :raises OSError: when something else is there.
+    """
+    folders = set()
+    for name in names:
+        os.unlink(f"{APP}/{name}")
+        while "/" in name:
+            name = name.rpartition("/")[0]
+            folders.add(name)
+    for folder in sorted(folders, key=len, reverse=True):
+        os.rmdir(f"{APP}/{folder}")
+
+
 def unpack(data: bytes, names: list[str]) -> None:
     """Write the named members below /app. The host has checked names and sizes; contents are checked here."""
     import functools  # only archives need these

@@ -3,12 +3,14 @@
 They travel over the supervisor's own stdin and stdout, which the program cannot open:
 
     host -> here    R order (ORDER)   N names of the files   P their contents (one's text, or a zip)   I stdin
-                    and for each step   L limits (LIMITS)   A command   V environment;   then, maybe, K cancel
-    here -> host    Y ready   X refused (a code)
+                    and for each step   L limits (LIMITS)   A command   V environment;   then, maybe, K cancel (RUN)
+    here -> host    Y ready (RUN)   X refused (a code)
                     and for each step   S started   O/E output   o/e output after a gap
                     D done (REPORT, and why its process was ended, if it was)
+                    Z no further run in here (what was found)
 
-A step that does not succeed is the last. The stdin is that of the last one ordered; the others have none.
+A step that does not succeed is the last. The stdin is that of the last one ordered; the others have none. After the
+last D of an order that says so comes Y again, or Z. RUN is how many runs there were before.
 A, V and N are strings of which each ends with NUL, which no argument and no file name can contain.
 """
 
@@ -19,7 +21,8 @@ import struct
 from system import os, signal
 
 FRAME = struct.Struct(">cI")
-ORDER = struct.Struct(">??B")  # may use the waiting interpreter, contents are a zip, number of steps
+ORDER = struct.Struct(">???BI")  # may use the waiting interpreter, contents are a zip, further runs, steps, its RUN
+RUN = struct.Struct(">I")
 LIMITS = struct.Struct(">dqq")  # seconds, output bytes, bytes of output that end it
 REPORT = struct.Struct(">iqqqqqq")  # wait status, OOM kills (-1: unknown), wall us, CPU us, RSS kB, dropped bytes
 READ_BYTES = 65536
@@ -51,10 +54,13 @@ def read_exactly(count: int) -> bytes:
 
 
 def receive(expected: bytes) -> bytes:
-    kind, length = FRAME.unpack(read_exactly(FRAME.size))
-    if kind != expected:
-        raise HostGone
-    return read_exactly(length)
+    while True:
+        kind, length = FRAME.unpack(read_exactly(FRAME.size))
+        payload = read_exactly(length)
+        if kind == expected:
+            return payload
+        if kind != b"K":  # one that came too late
+            raise HostGone
 
 
 def strings(data: bytes) -> list[str]:
@@ -64,9 +70,12 @@ def strings(data: bytes) -> list[str]:
 class Order:
     """What the host wants to be run, and how."""
 
-    def __init__(self) -> None:
-        """Receive it."""
-        self.may_use_waiting, self.is_archive, step_count = ORDER.unpack(receive(b"R"))
+    def __init__(self, run: int) -> None:
+        """Receive it. `run` is how many there were before."""
+        order = ORDER.unpack(receive(b"R"))
+        self.may_use_waiting, self.is_archive, self.may_be_followed, step_count, self.run = order
+        if self.run != run:
+            raise HostGone
         self.names = strings(receive(b"N"))
         self.payload = receive(b"P")
         self.stdin = receive(b"I")

@@ -8,7 +8,7 @@ import time
 
 from cgroup import difference
 from files import APP, unpack, write_file
-from frames import FRAME, REPORT, Order, read_exactly
+from frames import FRAME, REPORT, RUN, HostGone, read_exactly
 from output import Capture, Input, Outbox
 from program import Program
 from system import os, signal
@@ -16,16 +16,25 @@ from system import os, signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cgroup import Cgroup
-    from frames import Step
+    from frames import Order, Step
     from waiting import Waiting
 
 REAPED_AT_ONCE = 100
 
 
+class Surroundings:
+    """What all runs in here share."""
+
+    def __init__(self, uid: int, wakeup: int, cgroup: Cgroup) -> None:
+        self.uid = uid
+        self.wakeup = wakeup  # readable when a process may have ended
+        self.cgroup = cgroup
+
+
 class StepRun:
     """One step: everything between releasing its program and knowing how that ended."""
 
-    def __init__(self, step: Step, program: Program, inputs: list[Input], wakeup: int) -> None:
+    def __init__(self, step: Step, program: Program, inputs: list[Input]) -> None:
         self.program = program
         self.inputs = {each.descriptor: each for each in inputs if not each.push()}
         self.outbox = Outbox()
@@ -36,16 +45,15 @@ class StepRun:
         }
         self.outputs = list(self.captures.values())
         self.output_left = step.output_stop_bytes
-        self.wakeup = wakeup
         self.stopped = b""  # why, if it was us who ended it
         self.wait_status: int | None = None
         self.reaped_cpu_seconds = 0.0
         self.max_rss_kb = 0
 
-    def wait(self, deadline: float) -> None:
+    def wait(self, deadline: float, wakeup: int, run: int) -> None:
         """Relay output until the program has ended or was stopped, then leave nothing of it alive."""
         poll = select.poll()
-        for descriptor in (0, self.wakeup, *self.captures):
+        for descriptor in (0, wakeup, *self.captures):
             poll.register(descriptor, select.POLLIN)
         for descriptor in self.inputs:
             poll.register(descriptor, select.POLLOUT)
@@ -58,7 +66,11 @@ class StepRun:
                 self.outbox.send()
             wake_at = deadline if self.outbox.due is None else min(deadline, self.outbox.due)
             for descriptor, _ in poll.poll((wake_at - now) * 1000 + 1):
-                if self.handle(descriptor):
+                if descriptor == 0:
+                    self.hear(run)
+                elif descriptor == wakeup:
+                    self.collect(wakeup)
+                elif self.relay(descriptor):
                     poll.unregister(descriptor)
         self.kill_all()
         for capture in list(self.captures.values()):
@@ -69,16 +81,24 @@ class StepRun:
         for descriptor in (self.program.stdout, self.program.stderr, *self.inputs):
             os.close(descriptor)
 
-    def handle(self, descriptor: int) -> bool:
-        """React to one descriptor; True when it needs no more watching."""
-        if descriptor == 0:
-            if FRAME.unpack(read_exactly(FRAME.size))[0] == b"K":
-                self.stopped = b"cancelled"
-        elif descriptor == self.wakeup:
-            os.read(self.wakeup, 1024)
-            if not self.reap(os.WNOHANG, REAPED_AT_ONCE):
-                signal.raise_signal(signal.SIGCHLD)  # come back, after a look at the clock
-        elif descriptor in self.inputs:
+    def hear(self, run: int) -> None:
+        """The host has something to say: that this run is to be cancelled."""
+        kind, length = FRAME.unpack(read_exactly(FRAME.size))
+        payload = read_exactly(length)
+        if kind != b"K":
+            raise HostGone
+        if payload == RUN.pack(run):
+            self.stopped = b"cancelled"
+
+    def collect(self, wakeup: int) -> None:
+        """Some process has ended."""
+        os.read(wakeup, 1024)
+        if not self.reap(os.WNOHANG, REAPED_AT_ONCE):
+            signal.raise_signal(signal.SIGCHLD)  # come back, after a look at the clock
+
+    def relay(self, descriptor: int) -> bool:
+        """Move bytes from or to the program; True when there are no more to come."""
+        if descriptor in self.inputs:
             if self.inputs[descriptor].push():
                 del self.inputs[descriptor]
                 return True
@@ -156,20 +176,20 @@ def prepare(order: Order, waiting: Waiting | None) -> tuple[Program | None, list
     return None, []
 
 
-def execute(uid: int, waiting: Waiting | None, wakeup: int, cgroup: Cgroup) -> None:
-    """Receive one run, carry it out step by step, report each."""
-    order = Order()
+def execute(order: Order, waiting: Waiting | None, around: Surroundings) -> bool:
+    """Carry out an order step by step, report each. Whether the program ended by itself."""
     program, inputs = prepare(order, waiting)
     order.payload = b""
     for step in order.steps:
-        meter = Meter(cgroup, program)
+        meter = Meter(around.cgroup, program)
         if program is None:
-            program = Program(uid, step.command, step.environment)
+            program = Program(around.uid, step.command, step.environment)
         inputs.append(Input(program.stdin, order.stdin if step is order.steps[-1] else b""))
-        run = StepRun(step, program, inputs, wakeup)
-        run.wait(meter.started + step.timeout_seconds)
+        run = StepRun(step, program, inputs)
+        run.wait(meter.started + step.timeout_seconds, around.wakeup, order.run)
         run.outbox.put(b"D", meter.report(run) + run.stopped)
         run.outbox.send()
         if run.wait_status or run.stopped:
             break
         program, inputs = None, []
+    return not run.stopped

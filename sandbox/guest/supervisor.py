@@ -1,11 +1,13 @@
-"""PID 1 of a sandbox container: runs one program for the host, reports how it ended, and exits.
+"""PID 1 of a sandbox container: runs programs for the host, one after the other, and reports how each ended.
 
 Standard library only; the host never imports it. What it says to the host is in frames.py, the rest of it beside that:
-`program` (the process and its user), `waiting` (an interpreter started beforehand), `files`, `output`, `cgroup`, `run`.
+`program` (the process and its user), `waiting` (an interpreter started beforehand), `files`, `output`, `cgroup`, `run`,
+`leftovers` (whether another program may be run in here).
 
-The first argument is the container's number, from which the program's uid follows. Further ones, if any, are those of
-env(1) after a number of seconds: `NUMBER [SECONDS [[NAME=VALUE]... COMMAND [ARGUMENT]...]]`. The command, if there is
-one, is then started at once and waits for its script. Nobody waits longer than those seconds.
+The arguments are the container's number, from which the program's uid follows; the seconds after which nobody waits any
+longer for an order; and, if there are more, `now` or `later` and those of env(1):
+`NUMBER [SECONDS [now|later [NAME=VALUE]... COMMAND [ARGUMENT]...]]`. That command is started at once, or only after the
+first run, and waits for its script.
 
 When stdin ends, whatever the reason, this process exits, and the kernel kills everything else in here. So nothing that
 a program does may hold it up: what it shares with one never blocks, and no loop waits for a program to stop.
@@ -24,15 +26,57 @@ import resource  # noqa: F401 - os.wait4 would import it in the middle of a run
 
 from cgroup import Cgroup
 from files import Refused
-from frames import HostGone, read_exactly, send
+from frames import RUN, HostGone, Order, read_exactly, send
+from leftovers import Leftovers
 from program import drop_bounding_set, name_user, uid_of
-from run import execute
+from run import Surroundings, execute
 from system import os, signal
 from waiting import Waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+FAREWELL_SECONDS = 60  # should the host not take its leave
+
+
+class Idle:
+    """How the time between two runs is spent."""
+
+    def __init__(self, uid: int, words: list[str]) -> None:
+        self.uid = uid
+        self.seconds = int(words[0]) if words else 0
+        self.starts_now = words[1:2] == ["now"]
+        self.command = words[2:]
+        self.environment: list[str] = []
+        while self.command and "=" in self.command[0]:
+            self.environment.append(self.command.pop(0))
+
+    def begin(self) -> Waiting | None:
+        signal.alarm(self.seconds)
+        if not self.command:
+            return None
+        return Waiting(self.uid, self.command, self.environment)
+
+
+def serve(idle: Idle, around: Surroundings) -> None:
+    """Carry out orders until there should be no further one in here."""
+    leftovers = Leftovers(around.cgroup)
+    signal.alarm(idle.seconds)
+    waiting = idle.begin() if idle.starts_now else None
+    gc.freeze()
+    gc.disable()  # what a few runs leave is not worth a collection
+    run = 0
+    while True:
+        send(b"Y", RUN.pack(run))
+        order = Order(run)
+        if not execute(order, waiting, around) or not order.may_be_followed:
+            return
+        if found := leftovers.find(order.names):
+            send(b"Z", found)
+            return
+        run += 1
+        waiting = idle.begin()
 
 
 def main() -> NoReturn:
@@ -47,24 +91,13 @@ def main() -> NoReturn:
     number, *words = sys.argv[1:]
     uid = uid_of(int(number))
     name_user(uid)
-    waiting = None
-    if words:
-        signal.alarm(int(words.pop(0)))
-    if words:
-        environment = []
-        while "=" in words[0]:
-            environment.append(words.pop(0))
-        waiting = Waiting(uid, words, environment)
-    cgroup = Cgroup()
-    gc.freeze()
-    gc.disable()  # one run is too short to be worth a collection
     try:
-        send(b"Y")
         try:
-            execute(uid, waiting, wakeup, cgroup)
+            serve(Idle(uid, words), Surroundings(uid, wakeup, Cgroup()))
         except Refused as problem:
             send(b"X", str(problem).encode())
         # Not before the host has answered its client: the engine's work after our exit would compete with that.
+        signal.alarm(FAREWELL_SECONDS)
         read_exactly(sys.maxsize)
     except HostGone:
         pass

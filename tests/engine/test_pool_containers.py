@@ -13,6 +13,7 @@ import pytest
 from executor import Executor
 from sandbox.box import pool
 from sandbox.box.container import Container
+from sandbox.engine import image
 from sandbox.engine.flags import container_name, run_words, waiting_words
 from sandbox.engine.image import Image
 from sandbox.errors import Busy
@@ -27,7 +28,7 @@ PYTHON, NODE = "python", "node"
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "CHECK_SECONDS", 0.05)
-    monkeypatch.setattr(pool, "IMAGE_CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(image, "WATCH_SECONDS", 0.0)
 
 
 # --- On the real engine -----------------------------------------------------------------------------------

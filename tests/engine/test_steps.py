@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from executor import Executor
+from sandbox.box.lease import Wanted
 from sandbox.box.protocol import Order, Report, Step
 from sandbox.models import RunRequest, Status, Stream
 from tests.conftest import eventually
@@ -25,7 +26,7 @@ def steps(executor: Executor) -> Steps:
         order = Order(
             tuple(commands), ("a.txt",), b"a file\n", is_archive=False, stdin=b"typed\n", may_use_waiting=False
         )
-        container = executor._supply.start("bash", limits, waiting=False)
+        container = executor._supply.start(Wanted("", "bash", limits), waits_at_once=False)
 
         def on_output(stream: Stream, data: bytes) -> None:
             if heard is not None:

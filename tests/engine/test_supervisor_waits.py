@@ -7,6 +7,7 @@ import time
 import pytest
 
 from executor import Executor
+from sandbox.box.lease import Wanted
 from sandbox.box.orders import order_of
 from sandbox.models import RunRequest
 
@@ -15,7 +16,7 @@ from sandbox.models import RunRequest
 def test_a_supervisor_waits_for_the_host_before_it_exits(executor: Executor, language: str) -> None:
     code = {"python": "print(1)", "node": "console.log(1)"}[language]
     limits = executor.settings.limits
-    container = executor._supply.start(language, limits, waiting=True)
+    container = executor._supply.start(Wanted("", language, limits), waits_at_once=True)
     try:
         container.wait_ready()
         order = order_of(RunRequest(language=language, code=code), limits)

@@ -79,6 +79,7 @@ def test_a_run_answers_with_the_whole_result_and_its_id(client: FlaskClient, exe
         "cpu_ms": 1.0,
         "memory_kb": None,
         "queued_ms": 0.0,
+        "runs_before": 0,
     }
 
 

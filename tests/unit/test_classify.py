@@ -137,6 +137,7 @@ def test_the_result_carries_everything_in_its_units() -> None:
         "cpu_ms": 500.0,
         "memory_kb": 9000,
         "queued_ms": 1.23,
+        "runs_before": 0,
     }
 
 

@@ -19,7 +19,7 @@ import pytest
 from sandbox.box import container as container_module
 from sandbox.box.classify import classify
 from sandbox.box.container import Container, NotStarted
-from sandbox.box.protocol import FRAME_ROOM_BYTES, Order, Report, Step
+from sandbox.box.protocol import FRAME_ROOM_BYTES, LEFTOVERS, Order, Report, Step
 from sandbox.engine.client import ENVIRONMENT, Client
 from sandbox.engine.complaints import error_of
 from sandbox.errors import ContainerLost, EngineError, EngineUnavailable, ImageMissing, InvalidArchive
@@ -50,6 +50,9 @@ def done(**fields):
                   dropped_stdout=0, dropped_stderr=0, stopped=b"")
     *numbers, stopped = (report | fields).values()
     send(b"D", struct.pack(">iqqqqqq", *numbers) + stopped)
+
+def ready(run=0):
+    send(b"Y", struct.pack(">I", run))
 
 def say(words):
     print(words, file=sys.stderr)
@@ -130,8 +133,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield start_one
     for container in started:
         container.close()
-        assert container._process.returncode is not None
-        assert all(pipe.closed for pipe in (container._stdin, container._stdout, container._stderr))
+        assert container._pipes._process.returncode is not None
+        assert all(
+            pipe.closed for pipe in (container._pipes._stdin, container._pipes._stdout, container._pipes._stderr)
+        )
 
 
 def run(container: Container, log: Log | None = None, order: Order = ORDER) -> Report:
@@ -152,13 +157,11 @@ def kills(tmp_path: Path) -> list[str]:
 
 
 def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None:
-    container = start(
-        "send(b'Y'); parts = order(); send(b'S'); send(b'O', repr(parts).encode()); done(wait_status=256)"
-    )
+    container = start("ready(); parts = order(); send(b'S'); send(b'O', repr(parts).encode()); done(wait_status=256)")
     container.wait_ready()
     report = run(container)
     assert eval(bytes(report.stdout.head)) == [
-        (b"R", struct.pack(">??B", True, False, 1)),
+        (b"R", struct.pack(">???BI", True, False, False, 1, 0)),
         (b"N", b"user_code.py\0"),
         (b"P", ORDER.payload),
         (b"I", b"input"),
@@ -167,6 +170,105 @@ def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None
         (b"V", b"A=b\0C=\0"),
     ]
     assert (report.wait_status, report.stopped, report.cpu_seconds, report.max_rss_kb) == (256, None, 0.25, 1000)
+
+
+# --- One run after the other ------------------------------------------------------------------------------
+
+FOLLOWED = replace(ORDER, may_be_followed=True)
+
+
+def test_a_container_that_is_ready_again_runs_a_second_program(start: Start) -> None:
+    container = start(
+        "ready(); order(); send(b'S'); done(); ready(1); parts = order(); send(b'S'); send(b'O', parts[0][1]); done()"
+    )
+    assert run(container, order=FOLLOWED).wait_status == 0
+    assert (container.runs, container.is_reusable) == (1, True)
+    assert eventually(lambda: container.hear() and container.is_ready)
+    report = run(container, order=FOLLOWED)
+    assert struct.unpack(">???BI", report.stdout.head) == (True, False, True, 1, 1), "it is told which run it is"
+    assert container.runs == 2
+
+
+def test_the_second_order_need_not_wait_until_the_container_is_ready(start: Start) -> None:
+    container = start("order(); send(b'S'); done(); time.sleep(0.2); ready(1); order(); send(b'S'); done()")
+    run(container, order=FOLLOWED)
+    assert container.hear() and not container.is_ready
+    assert run(container, order=FOLLOWED).wait_status == 0
+
+
+def test_a_cancellation_carries_the_number_of_its_run(start: Start) -> None:
+    container = start(
+        "order(); send(b'S'); done(); ready(1); order(); send(b'S'); k = receive(); send(b'O', repr(k).encode());"
+        "done(wait_status=9, stopped=b'cancelled')"
+    )
+    run(container, order=FOLLOWED)
+    log = Log()
+    log.stop = True
+    report = run(container, log, FOLLOWED)
+    assert eval(bytes(report.stdout.head)) == (b"K", struct.pack(">I", 1))
+
+
+@pytest.mark.parametrize("word", LEFTOVERS)
+def test_a_container_in_which_something_was_left_runs_nothing_more(start: Start, word: bytes) -> None:
+    container = start(f"order(); send(b'S'); done(); send(b'Z', {word!r}); sys.stdin.read()")
+    run(container, order=FOLLOWED)
+    assert eventually(lambda: not container.hear())
+    assert container.leftover == word.decode()
+    with pytest.raises(NotStarted):
+        run(container, order=FOLLOWED)
+
+
+@pytest.mark.parametrize("said", ["send(b'Z', b'files')", "sys.exit()", "time.sleep(0.1); sys.exit()"])
+def test_an_order_that_crosses_the_end_of_a_kept_container_is_tried_in_another(start: Start, said: str) -> None:
+    container = start(f"order(); send(b'S'); done(); {said}")
+    run(container, order=FOLLOWED)
+    with pytest.raises(NotStarted):
+        run(container, order=FOLLOWED)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "ready(0)",
+        "ready(2)",
+        "send(b'Y')",
+        "send(b'Y', b'1')",
+        "ready(1); ready(1)",
+        "send(b'Z', b'nothing')",
+        "send(b'S')",
+        "send(b'O', b'from the last run')",
+    ],
+)
+def test_a_supervisor_that_lies_between_two_runs_gets_no_other(start: Start, lie: str) -> None:
+    container = start(f"order(); send(b'S'); done(); {lie}; time.sleep(60)")
+    run(container, order=FOLLOWED)
+    assert eventually(lambda: not container.hear())
+
+
+@pytest.mark.parametrize("lie", ["ready(0)", "ready(1); ready(1)", "send(b'Z', b'nothing')", "send(b'O', b'x')"])
+def test_a_lie_that_crosses_an_order_loses_the_container(start: Start, lie: str) -> None:
+    container = start(f"order(); send(b'S'); done(); order(); {lie}; time.sleep(60)")
+    run(container, order=FOLLOWED)
+    with pytest.raises(ContainerLost):
+        run(container, order=FOLLOWED)
+
+
+def test_a_fresh_container_can_have_no_leftovers(start: Start) -> None:
+    with pytest.raises(EngineError):
+        start("send(b'Z', b'files'); time.sleep(60)").wait_ready()
+
+
+@pytest.mark.parametrize("fields", ["stopped=b'timeout', wait_status=9", "stopped=b'output_limit', wait_status=9"])
+def test_a_container_whose_program_was_stopped_is_not_used_again(start: Start, fields: str) -> None:
+    container = start(f"order(); send(b'S'); done({fields}); ready(1); sys.stdin.read()")
+    run(container, order=FOLLOWED)
+    assert not container.is_reusable
+
+
+def test_a_container_is_used_again_only_if_the_order_said_so(start: Start) -> None:
+    container = start("order(); send(b'S'); done(); ready(1); sys.stdin.read()")
+    run(container)
+    assert not container.is_reusable
 
 
 # --- Steps ------------------------------------------------------------------------------------------------
@@ -216,7 +318,7 @@ def test_a_step_that_is_not_begun_in_time_is_reported_as_stopped(start: Start, t
         "order(2); done(); time.sleep(60)",
         "order(2); send(b'S'); done(); send(b'O', b'x'); time.sleep(60)",
         "order(2); send(b'S'); done(); done(); time.sleep(60)",
-        "order(2); send(b'S'); done(); send(b'Y'); time.sleep(60)",
+        "order(2); send(b'S'); done(); ready(); time.sleep(60)",
     ],
 )
 def test_what_belongs_to_no_step_loses_the_container(start: Start, script: str) -> None:
@@ -240,7 +342,7 @@ def test_the_client_is_told_to_be_frugal_unless_told_otherwise(
 
 
 def test_a_cold_container_need_not_be_waited_for(start: Start) -> None:
-    assert run(start("send(b'Y'); order(); send(b'S'); done()")).wait_status == 0
+    assert run(start("ready(); order(); send(b'S'); done()")).wait_status == 0
 
 
 def test_output_is_called_back_in_order_after_the_start(start: Start) -> None:
@@ -342,9 +444,9 @@ def test_a_container_that_dies_before_it_is_ready_is_no_container(start: Start) 
 
 
 def test_a_container_that_died_while_waiting_has_run_nothing(start: Start) -> None:
-    container = start("send(b'Y')")
+    container = start("ready()")
     container.wait_ready()
-    container._process.wait(10)
+    container._pipes._process.wait(10)
     assert not container.alive()
     with pytest.raises(NotStarted):
         run(container)
@@ -352,7 +454,7 @@ def test_a_container_that_died_while_waiting_has_run_nothing(start: Start) -> No
 
 def test_a_container_that_dies_over_the_order_has_run_nothing(start: Start) -> None:
     with pytest.raises(NotStarted):
-        run(start("send(b'Y'); order()"))
+        run(start("ready(); order()"))
 
 
 def test_a_container_that_dies_while_the_program_runs_is_lost(start: Start) -> None:
@@ -393,7 +495,7 @@ def test_what_says_nothing_or_comes_too_late_loses_the_container(start: Start, f
 
 def test_a_supervisor_is_ready_once(start: Start) -> None:
     with pytest.raises(ContainerLost):
-        run(start("order(); send(b'Y'); send(b'Y'); time.sleep(60)"))
+        run(start("order(); ready(); ready(); time.sleep(60)"))
 
 
 @pytest.mark.parametrize("length", [FRAME_ROOM_BYTES + LIMITS.output_bytes + 1, (1 << 32) - 1])
@@ -418,7 +520,7 @@ def test_a_supervisor_that_does_not_keep_the_time_is_killed_from_outside(start: 
     log, began = Log(), time.monotonic()
     container = start("order(); send(b'S'); send(b'O', b'kept'); time.sleep(60)")
     report = run(container, log)
-    assert container._process.returncode is not None, "it is dead before there is an answer"
+    assert container._pipes._process.returncode is not None, "it is dead before there is an answer"
     assert (report.stopped, report.wait_status, bytes(report.stdout.head)) == ("timeout", None, b"kept")
     assert report.cpu_seconds is None
     assert report.max_rss_kb is None
@@ -432,7 +534,7 @@ def test_a_supervisor_that_ignores_a_cancellation_is_killed_from_outside(start: 
     order = with_limits(timeout_seconds=60.0)
     container = start("order(); send(b'S'); time.sleep(60)")
     report = run(container, log, order)
-    assert container._process.returncode is not None, "it is dead before there is an answer"
+    assert container._pipes._process.returncode is not None, "it is dead before there is an answer"
     assert report.stopped == "cancelled"
     assert kills(tmp_path) == ["the-name"]
 
@@ -444,7 +546,7 @@ def test_an_engine_that_never_starts_the_program_has_run_nothing(
     container = start("order(); time.sleep(60)")
     with pytest.raises(NotStarted) as caught:
         run(container)
-    assert container._process.returncode is not None, "it is dead before another one is tried"
+    assert container._pipes._process.returncode is not None, "it is dead before another one is tried"
     assert isinstance(caught.value.reason, EngineUnavailable)
     assert kills(tmp_path) == ["the-name"]
 
@@ -463,7 +565,7 @@ def test_a_waiting_container_whose_engine_is_frozen_is_given_up_soon(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(container_module, "RELEASE_SECONDS", 0.3)
-    container = start("send(b'Y'); order(); time.sleep(60)")
+    container = start("ready(); order(); time.sleep(60)")
     container.wait_ready()
     with pytest.raises(NotStarted):
         run(container)
@@ -477,7 +579,7 @@ FORGED = [
     "send(b'o', b'x'); send(b'o', b'x')",
     "send(b'Z', b'what is this?')",
     "send(b'X', b'internal_error')",
-    "send(b'Y')",
+    "ready()",
 ]
 
 
@@ -488,7 +590,7 @@ def test_what_our_supervisor_never_says_loses_the_container_and_ends_it(
     container = start(f"order(); {script}; time.sleep(60)")
     with pytest.raises(ContainerLost):
         run(container)
-    assert container._process.returncode is not None, "it is dead before there is an answer"
+    assert container._pipes._process.returncode is not None, "it is dead before there is an answer"
     assert kills(tmp_path) == ["the-name"]
 
 
@@ -514,17 +616,17 @@ def test_a_container_that_never_gets_ready_is_given_up(start: Start, monkeypatch
 
 
 def test_a_container_that_speaks_unasked_does_not_count_as_waiting(start: Start) -> None:
-    container = start("send(b'Y'); time.sleep(0.1); send(b'X', b'{}'); time.sleep(60)")
+    container = start("ready(); time.sleep(0.1); send(b'X', b'{}'); time.sleep(60)")
     container.wait_ready()
     assert container.alive()
     assert eventually(lambda: not container.alive(), 5)
 
 
 def test_the_end_of_stdin_ends_a_container(start: Start, tmp_path: Path) -> None:
-    container = start("send(b'Y'); sys.stdin.read()")
+    container = start("ready(); sys.stdin.read()")
     container.wait_ready()
     container.close()
-    assert container._process.returncode == 0
+    assert container._pipes._process.returncode == 0
     assert kills(tmp_path) == []
 
 
@@ -534,12 +636,12 @@ def test_a_container_that_ignores_the_end_of_stdin_is_killed(start: Start, tmp_p
 
 
 def test_a_container_that_floods_is_ended_all_the_same(start: Start) -> None:
-    container = start("send(b'Y')\nwhile True: send(b'O', b'x' * 100_000)")
+    container = start("ready()\nwhile True: send(b'O', b'x' * 100_000)")
     container.wait_ready()
     began = time.monotonic()
     container.close()
     assert time.monotonic() - began < 5
-    assert container._process.returncode is not None
+    assert container._pipes._process.returncode is not None
 
 
 def test_killing_is_insisted_on_while_the_engine_knows_no_such_container(
@@ -566,7 +668,7 @@ def test_insisting_has_an_end_and_leaves_no_client(
     monkeypatch.setenv("REFUSE_KILLS", "1000")
     container = start("time.sleep(60)")
     container.close()
-    assert container._process.returncode is not None
+    assert container._pipes._process.returncode is not None
     assert "could not be killed" in caplog.text
 
 

@@ -147,7 +147,7 @@ def test_a_container_that_waits_is_told_what_to_start_after_the_image(language) 
     argv = command(waiting=waiting_words(language, 1260.0))
     words = argv[argv.index(OPTIONS.image) + 1 :]
     settings = [f"{name}={value}" for name, value in (*language.environment, *language.waiting.warm_up)]
-    assert words == ["42", "1260", *settings, *language.command(language.file_name)]
+    assert words == ["42", "1260", "now", *settings, *language.command(language.file_name)]
 
 
 def test_a_container_of_a_language_without_a_waiting_interpreter_is_told_how_long_to_wait() -> None:

@@ -64,6 +64,7 @@ def test_a_run_comes_back_as_it_was(history: History) -> None:
         "cpu_ms": 3.25,
         "memory_kb": 4096,
         "queued_ms": 0.5,
+        "runs_before": 0,
     }
 
 
@@ -90,7 +91,7 @@ def test_fields_come_in_their_order(history: History) -> None:
     row = history.get("0000")
     (listed,) = history.page()[0]
     run = "id timestamp kind language {} entry archive args {} exit_code status signal truncated duration_ms cpu_ms "
-    run += "memory_kb queued_ms {} shortened"
+    run += "memory_kb queued_ms runs_before {} shortened"
     assert " ".join(row or ()).split() == run.format("code", "stdin output error", "").split()
     assert list(listed) == run.format("", "", "code stdin output error").split()
 

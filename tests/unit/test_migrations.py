@@ -129,6 +129,7 @@ OLD = {
     "cpu_ms": None,
     "memory_kb": None,
     "queued_ms": 0.0,
+    "runs_before": 0,
     "shortened": [],
 }
 

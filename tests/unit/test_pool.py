@@ -13,6 +13,8 @@ import pytest
 
 from sandbox.box import pool
 from sandbox.box.pool import Pool
+from sandbox.engine import image
+from sandbox.engine.image import ImageWatch
 from sandbox.errors import EngineUnavailable
 from tests.conftest import eventually
 
@@ -22,7 +24,7 @@ PYTHON, NODE = "python", "node"
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "CHECK_SECONDS", 0.05)
-    monkeypatch.setattr(pool, "IMAGE_CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(image, "WATCH_SECONDS", 0.0)
 
 
 class FakeContainer:
@@ -54,6 +56,7 @@ class FakeEngine:
         self.image_problem: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
+        self.has_room = True
 
     def start(self, language: str) -> FakeContainer:
         self.attempts += 1
@@ -96,7 +99,8 @@ def make_pool(fake: FakeEngine, sizes: dict[str, int], max_age_seconds: float = 
     made = Pool(
         start=fake.start,  # type: ignore[arg-type]
         retire=fake.retire,  # type: ignore[arg-type]
-        image_id=fake.image_id,
+        has_room=lambda: fake.has_room,
+        image=ImageWatch(fake.image_id),
         sizes=sizes,
         max_age_seconds=max_age_seconds,
     )

@@ -26,7 +26,7 @@ def guest(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["FRAME", "ORDER", "LIMITS", "REPORT"])
+@pytest.mark.parametrize("name", ["FRAME", "ORDER", "RUN", "LIMITS", "REPORT"])
 def test_numbers_are_packed_the_same(guest: dict[str, dict[str, Any]], name: str) -> None:
     assert guest["frames"][name].format == getattr(protocol, name).format
 
@@ -42,6 +42,8 @@ def test_every_reason_and_refusal_of_the_supervisor_is_known() -> None:
         b""
     }
     assert {code.encode() for code in re.findall(r'Refused\("(\w+)"\)', sources)} == set(protocol.REFUSALS)
+    found = set(re.findall(r'(?:return|else) b"(\w+)"$', (GUEST / "leftovers.py").read_text(), re.MULTILINE))
+    assert {word.encode() for word in found} == set(protocol.LEFTOVERS)
 
 
 def test_every_number_of_a_container_stands_for_a_user(guest: dict[str, dict[str, Any]]) -> None:

@@ -1,0 +1,86 @@
+"""What a run may leave behind. A container in which anything is found, or cannot be looked for, is not used again.
+
+Nothing is cleaned up after a program: what it can leave without being noticed is only what the kernel counts and never
+lowers (docs/security.md).
+"""
+
+from __future__ import annotations
+
+from files import APP, remove
+from system import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cgroup import Cgroup
+
+SHARED_MEMORY = "/dev/shm"
+IPC_TABLES = ("/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg")
+SOCKET_COUNTS = ("/proc/net/sockstat", "/proc/net/sockstat6")
+COUNTED = (b"used", b"inuse", b"tw")  # of this network namespace; the others are the host's
+MEMORY_MARGIN_BYTES = 4 << 20  # what the kernel's own bookkeeping goes up and down by
+
+
+class Leftovers:
+    """A look at the container, compared with the first one, before anything had run."""
+
+    def __init__(self, cgroup: Cgroup) -> None:
+        self.cgroup = cgroup
+        self.oom_kills = cgroup.oom_kills()
+        self.memory_bytes = cgroup.memory_bytes()
+        self.sockets = socket_counts()
+
+    def find(self, names: list[str]) -> bytes:
+        """What is there beside the files of these names, which are removed: a word; empty when there is nothing."""
+        try:
+            remove(names)
+            if os.listdir(APP) or os.listdir(SHARED_MEMORY):
+                return b"files"
+        except OSError:
+            return b"files"
+        if is_anybody_alive():
+            return b"processes"
+        if not self.sockets or socket_counts() != self.sockets:
+            return b"sockets"
+        if any(line_count(table) != 1 for table in IPC_TABLES):
+            return b"ipc"
+        return b"" if self.is_memory_free() else b"memory"
+
+    def is_memory_free(self) -> bool:
+        memory_bytes = self.cgroup.memory_bytes()
+        if memory_bytes is None or self.memory_bytes is None or self.oom_kills is None:
+            return False
+        if self.cgroup.oom_kills() != self.oom_kills:
+            return False
+        return memory_bytes <= self.memory_bytes + MEMORY_MARGIN_BYTES
+
+
+def is_anybody_alive() -> bool:
+    try:
+        os.kill(-1, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def socket_counts() -> list[tuple[bytes, bytes, bytes]]:
+    """How many sockets of each protocol there are, those in TIME_WAIT too; nothing when the kernel does not say."""
+    counts = []
+    for path in SOCKET_COUNTS:
+        for line in read_lines(path):
+            protocol, *words = line.split()
+            counts += [(protocol, *pair) for pair in zip(words[::2], words[1::2], strict=False) if pair[0] in COUNTED]
+    return counts
+
+
+def line_count(path: str) -> int:
+    return len(read_lines(path))
+
+
+def read_lines(path: str) -> list[bytes]:
+    """The lines of a file; none when it is not there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return []
+    with open(descriptor, "rb") as file:
+        return file.read().splitlines()
