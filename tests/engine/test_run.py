@@ -24,6 +24,7 @@ TYPES = {
     "cpu_ms": float,
     "memory_kb": int,
     "queued_ms": float,
+    "runs_before": int,
 }
 HELLO = {"python": "print('hello')", "node": "console.log('hello')", "bash": "echo hello"}
 BOTH_STREAMS = {
