@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+
+REFUSED = (429, 503)
+"""Statuses of a service that says no."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Spread:
     count: int
     p50: float
     p90: float
+    p95: float
     p99: float
 
 
@@ -49,7 +54,7 @@ class Load:
     """The accepted ones, without the time they said they queued."""
     refused: Spread
     failed: int
-    """Neither 200 nor 503."""
+    """Neither 200 nor refused."""
 
 
 def spread(times_ms: Sequence[float]) -> Spread:
@@ -59,7 +64,7 @@ def spread(times_ms: Sequence[float]) -> Spread:
     def rank(share: float) -> float:
         return ordered[math.ceil(share * len(ordered)) - 1]
 
-    return Spread(len(times_ms), rank(0.5), rank(0.9), rank(0.99))
+    return Spread(len(times_ms), rank(0.5), rank(0.9), rank(0.95), rank(0.99))
 
 
 def clocked(call: Callable[[], object]) -> float:
@@ -127,14 +132,34 @@ def open_loop(connect: Callable[[], Callable[[], Answer]], per_second: float, se
     return replace(summarize(answers, seconds), per_second=in_time / seconds)
 
 
+def paced(
+    connects: Sequence[Callable[[], Callable[[], Answer]]], period_seconds: float, seconds: float
+) -> list[Answer]:
+    """Clients that ask once each period, evenly spread over it, one at a time each."""
+    answers: list[Answer] = []
+    begin = time.perf_counter() + 0.5
+
+    def client(connect: Callable[[], Callable[[], Answer]], offset: float) -> None:
+        ask = connect()
+        due = begin + offset
+        while due < begin + seconds:
+            time.sleep(max(0.0, due - time.perf_counter()))
+            answers.append(ask())
+            due = max(due + period_seconds, time.perf_counter())
+
+    share = period_seconds / len(connects)
+    _in_parallel([functools.partial(client, connect, number * share) for number, connect in enumerate(connects)])
+    return answers
+
+
 def summarize(answers: Sequence[Answer], seconds: float) -> Load:
     accepted = [answer for answer in answers if answer.status == 200]
     return Load(
         per_second=len(accepted) / seconds,
         accepted=spread([answer.milliseconds for answer in accepted]),
         served=spread([answer.milliseconds - answer.queued_ms for answer in accepted]),
-        refused=spread([answer.milliseconds for answer in answers if answer.status == 503]),
-        failed=sum(answer.status not in (200, 503) for answer in answers),
+        refused=spread([answer.milliseconds for answer in answers if answer.status in REFUSED]),
+        failed=sum(answer.status not in (200, *REFUSED) for answer in answers),
     )
 
 

@@ -126,16 +126,20 @@ def programs() -> Iterator[Path]:
 @contextlib.contextmanager
 def bare_on_host(client: str, image: str) -> Iterator[BareLoop]:
     """The image's interpreters, started on the host outside of any container. Takes root, for chroot(2)."""
+    with bare_loops(client, image, 1) as (loop,):
+        yield loop
+
+
+@contextlib.contextmanager
+def bare_loops(client: str, image: str, count: int) -> Iterator[list[BareLoop]]:
+    """The same, so many beside each other."""
     with tempfile.TemporaryDirectory(prefix="sce-bench-") as folder, programs() as hello:
         export(client, image, Path(folder))
         shutil.copytree(hello, Path(folder, "bench"))
         # A mount namespace of its own: whatever happens, no mount stays behind in the folder.
         argv = ["unshare", "--mount", "sh", "-c", ENTER, folder, "/usr/local/bin/python3", "-I", "-c", LOOP]
-        loop = BareLoop(argv)
-        try:
-            yield loop
-        finally:
-            loop.close()
+        with contextlib.ExitStack() as loops:
+            yield [loops.enter_context(contextlib.closing(BareLoop(argv))) for _ in range(count)]
 
 
 def export(client: str, image: str, folder: Path) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
-from bench.scenarios import BARE_HOST, BATCH, DIRECT, ONE, PLAIN, SERVER_ALONE, WARM
+from bench import report_owners
+from bench.markdown import TITLES, Target, cells, table
+from bench.scenarios import BARE_HOST, BATCH, DIRECT, KEPT, ONE, PLAIN, SERVER_ALONE, WARM
 
 BEGIN = "<!-- benchmark: begin (written by `make bench`) -->"
 END = "<!-- benchmark: end -->"
 
 Results = dict[str, Any]
 
-TITLES = {"python": "Python", "node": "Node.js"}
 COLOURS = {"bare": "#8a94a6", "plain": "#d08c60", "ours": "#2f7dd1"}
 
 
@@ -39,11 +39,12 @@ def tables(results: Results) -> str:
         "overload": _overload,
         "sizes": _sizes,
         "memory": _memory,
+        **report_owners.TABLES,
     }
     parts = [_machine(results["machine"])]
     rows = [target.row() for target in targets(results)]
     if rows:
-        parts.append("### Targets\n\n" + _table(("what", "target", "measured", "met"), rows))
+        parts.append("### Targets\n\n" + table(("what", "target", "measured", "met"), rows))
     parts += [maker(results[name]) for name, maker in makers.items() if name in results]
     return "\n\n".join(parts) + "\n"
 
@@ -51,37 +52,20 @@ def tables(results: Results) -> str:
 # --- Targets ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Target:
-    """One promise: a measured number and its bound."""
-
-    what: str
-    measured: float
-    bound: float
-    at_least: bool = False
-    unit: str = "x"
-
-    @property
-    def met(self) -> bool:
-        return self.measured >= self.bound if self.at_least else self.measured <= self.bound
-
-    def row(self) -> tuple[str, ...]:
-        sign = ">=" if self.at_least else "<="
-        unit = self.unit if self.unit == "x" else f" {self.unit}"
-        met = "yes" if self.met else "**no**"
-        return (self.what, f"{sign} {self.bound:g}{unit}", f"{self.measured:.2f}{unit}", met)
-
-
 def targets(results: Results) -> list[Target]:
     """Those that these results can say something about."""
     found = []
     if "latency" in results:
-        for language, p50, p99 in (("python", 0.8, 2.0), ("node", 0.35, 1.0)):
+        for language, p50, p99, reused in (("python", 0.8, 2.0, 0.55), ("node", 0.35, 1.0, 0.3)):
             times = results["latency"][language]
             bare, warm = times[BARE_HOST], times[WARM]
             title = TITLES[language]
             found.append(Target(f"{title} hello, p50 / bare p50", warm["p50"] / bare["p50"], p50))
             found.append(Target(f"{title} hello, p99 / bare p50", warm["p99"] / bare["p50"], p99))
+            if kept := times.get(KEPT):
+                found.append(
+                    Target(f"{title} hello, kept container, p50 / bare p50", kept["p50"] / bare["p50"], reused)
+                )
         times = results["latency"]["python"]
         overhead = times[WARM]["p50"] - times[DIRECT]["p50"]
         found.append(Target("overhead of HTTP, history and JSON, p50, paced", overhead, 1.5, unit="ms"))
@@ -96,7 +80,7 @@ def targets(results: Results) -> list[Target]:
     if "memory" in results:
         grown = results["memory"]["after_runs_mb"] - results["memory"]["before_mb"]
         found.append(Target(f"server memory, growth over {results['memory']['runs']} runs", grown, 10, unit="MB"))
-    return found
+    return found + report_owners.targets(results)
 
 
 # --- Tables -----------------------------------------------------------------------------------------------
@@ -113,11 +97,11 @@ def _latency(latency: dict[str, Any]) -> str:
     parts = []
     for language, times in latency.items():
         bare = times[BARE_HOST]["p50"]
-        rows = [(name, *_cells(spread), f"{spread['p50'] / bare:.2f}") for name, spread in times.items()]
+        rows = [(name, *cells(spread), f"{spread['p50'] / bare:.2f}") for name, spread in times.items()]
         count = next(iter(times.values()))["count"]
         parts.append(
             f"### Hello world in {TITLES[language]}, one at a time, side by side ({count} rounds)\n\n"
-            + _table(("way", "p50", "p90", "p99", "p50 / bare"), rows)
+            + table(("way", "p50", "p90", "p99", "p50 / bare"), rows)
         )
     return "\n\n".join(parts)
 
@@ -135,7 +119,7 @@ def _throughput(rows: list[dict[str, Any]]) -> str:
         for row in rows
     ]
     head = ("clients", "ours, runs/s", "plain, runs/s", "ratio", "ours p50", "plain p50", "ours p99", "plain p99")
-    return "### Throughput: so many clients, each asking again at once (every run in a fresh container)\n\n" + _table(
+    return "### Throughput: so many clients, each asking again at once (every run in a fresh container)\n\n" + table(
         (*head, "refused"), cells
     )
 
@@ -159,12 +143,12 @@ def _overload(overload: dict[str, Any]) -> str:
             f"{load['accepted']['p50']:.0f} / {load['accepted']['p99']:.0f} ms",
         ),
     ]
-    return "### Offered twice what it can do\n\n" + _table(("", ""), rows)
+    return "### Offered twice what it can do\n\n" + table(("", ""), rows)
 
 
 def _sizes(times: dict[str, Any]) -> str:
-    rows = [(name, *_cells(spread)) for name, spread in times.items()]
-    return "### Larger things, one at a time\n\n" + _table(("what", "p50", "p90", "p99"), rows)
+    rows = [(name, *cells(spread)) for name, spread in times.items()]
+    return "### Larger things, one at a time\n\n" + table(("what", "p50", "p90", "p99"), rows)
 
 
 def _memory(found: dict[str, float]) -> str:
@@ -178,17 +162,7 @@ def _memory(found: dict[str, float]) -> str:
         ("its shim on the host", f"{found['waiting_shim_mb']:.1f} MB"),
         ("CPU of server and clients at rest", f"{found['cpu_at_rest'] * 100:.2f} % of one CPU"),
     ]
-    return "### Memory, and the cost of doing nothing\n\n" + _table(("", ""), rows)
-
-
-def _cells(spread: dict[str, float]) -> tuple[str, ...]:
-    return tuple(f"{spread[rank]:.1f}" for rank in ("p50", "p90", "p99"))
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = tuple(head)
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "### Memory, and the cost of doing nothing\n\n" + table(("", ""), rows)
 
 
 # --- The plot ---------------------------------------------------------------------------------------------
@@ -204,6 +178,10 @@ def plot(results: Results) -> str:
         body.append(_text(12, y + 14, f"{TITLES[language]} hello world, p50 (bar) and p99 (line), ms", bold=True))
         y += 28
         y = _bars(body, y, [(name.replace("`", ""), _colour(name), spread) for name, spread in times.items()])
+    for title, loads in report_owners.bars(results):
+        body.append(_text(12, y + 14, title, bold=True))
+        y += 28
+        y = _bars(body, y, loads)
     rows = results.get("throughput", [])
     if rows:
         body.append(_text(12, y + 14, "Python hello world under load, p50 (bar) and p99 (line), ms", bold=True))

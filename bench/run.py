@@ -1,6 +1,6 @@
 """Measures this project beside what it is compared with, and writes it down: `make bench`.
 
-    python -m bench.run                 everything; about 30 minutes on a quiet machine
+    python -m bench.run                 everything; about 45 minutes on a quiet machine
     python -m bench.run --quick         a few of each, to see that it works; writes nothing
     python -m bench.run latency sizes   only these
 
@@ -24,7 +24,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `python bench/run.py` works as well
 
-from bench import report, scenarios  # noqa: E402
+from bench import effort as efforts  # noqa: E402
+from bench import owners, report, scenarios  # noqa: E402
 from sandbox.engine.image import Image  # noqa: E402
 from sandbox.settings import Settings, load  # noqa: E402
 
@@ -32,12 +33,16 @@ JSON_FILE = ROOT / "docs" / "benchmark.json"
 SVG_FILE = ROOT / "docs" / "benchmark.svg"
 PAGE = ROOT / "docs" / "performance.md"
 
-SCENARIOS: dict[str, Callable[[Settings, scenarios.Effort], Any]] = {
+SCENARIOS: dict[str, Callable[[Settings, efforts.Effort], Any]] = {
     "latency": scenarios.latency,
     "throughput": scenarios.throughput,
     "overload": scenarios.overload,
     "sizes": scenarios.sizes,
     "memory": scenarios.memory,
+    "kept": owners.kept,
+    "classroom": owners.classroom,
+    "neighbour": owners.neighbour,
+    "keeping": owners.keeping,
 }
 
 
@@ -59,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     if os.geteuid() != 0:
         print("Run this as root: it starts the image's interpreter outside of a container, in a chroot.")
         return 1
-    effort = scenarios.QUICK if options.quick else scenarios.FULL
+    effort = efforts.QUICK if options.quick else efforts.FULL
     if options.rounds:
         effort = dataclasses.replace(effort, rounds=options.rounds)
 
@@ -73,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measure(name: str, settings: Settings, effort: scenarios.Effort) -> Any:
+def measure(name: str, settings: Settings, effort: efforts.Effort) -> Any:
     started = time.monotonic()
     print(f"{name} …", end=" ", flush=True, file=sys.stderr)
     found = json.loads(json.dumps(SCENARIOS[name](settings, effort), default=dataclasses.asdict))

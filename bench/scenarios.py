@@ -6,17 +6,18 @@ import contextlib
 import functools
 import io
 import tempfile
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.effort import Effort
 from bench.measure import Answer, Load, Probe, Spread, clocked, closed_loop, open_loop, side_by_side, spread
+from bench.owners import soak
 from bench.plain import HELLO, BareLoop, bare_in_container, bare_on_host, plain_run
-from bench.service import Client, Service, connection, service, waiting_cost
+from bench.service import Client, Service, connection, new_owner, service, waiting_cost
 from executor import Executor
 from sandbox.engine.flags import options_for
 from sandbox.models import RunRequest
@@ -28,55 +29,13 @@ BARE_CONTAINER = "bare interpreter in a running container"
 PLAIN = "`docker run --rm` per request"
 COLD = "ours, cold (no waiting container)"
 WARM = "ours, warm, over HTTP"
+KEPT = "ours, in a kept container, over HTTP"
 DIRECT = "ours, warm, without HTTP (`Executor.run`)"
 
 ONE = "one run"
 BATCH = "batch of 5"
 SERVER_ALONE = "HTTP, history and JSON alone (nothing is run), back to back"
 FLOOD = "import os\nwhile True: os.write(1, b'x' * 65536)"
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How long to measure."""
-
-    rounds: int
-    load_seconds: float
-    ramp_seconds: float
-    concurrency: tuple[int, ...]
-    repeats: int
-    sizes_rounds: int
-    soak_runs: int
-    rest_seconds: float
-    refill_seconds: float
-    """Rest after a probe that takes a container. Starting one takes about half of it."""
-    overload_seconds: float
-
-
-FULL = Effort(
-    rounds=100,
-    load_seconds=10,
-    ramp_seconds=3,
-    concurrency=(1, 4, 16, 64),
-    repeats=3,
-    sizes_rounds=20,
-    soak_runs=1000,
-    rest_seconds=20,
-    refill_seconds=0.7,
-    overload_seconds=60,
-)
-QUICK = Effort(
-    rounds=2,
-    load_seconds=1,
-    ramp_seconds=0.2,
-    concurrency=(2,),
-    repeats=1,
-    sizes_rounds=1,
-    soak_runs=5,
-    rest_seconds=1,
-    refill_seconds=0.3,
-    overload_seconds=1,
-)
 
 
 # --- Latency ----------------------------------------------------------------------------------------------
@@ -101,6 +60,7 @@ def latency(settings: Settings, effort: Effort) -> dict[str, dict[str, Spread]]:
                     PLAIN: Probe(functools.partial(plain_run, settings, language), rest),
                     COLD: _over_http(cold, language, rest),
                     WARM: _over_http(warm, language, rest),
+                    KEPT: _over_http(warm, language, rest, new_owner(warm)),
                     DIRECT: _directly(executor, language, rest),
                 },
                 effort.rounds,
@@ -126,8 +86,8 @@ def _bare(loop: BareLoop, language: str) -> Probe:
     return Probe(lambda: loop.run(language), 0.15)
 
 
-def _over_http(target: Service, language: str, rest_seconds: float) -> Probe:
-    client = Client(target)
+def _over_http(target: Service, language: str, rest_seconds: float, cookie: str = "") -> Probe:
+    client = Client(target, cookie)
     return Probe(lambda: client.run(HELLO[language], language, "hello\n").milliseconds, rest_seconds)
 
 
@@ -258,31 +218,11 @@ def memory(settings: Settings, effort: Effort) -> dict[str, float]:
     with service(settings.docker) as ours:
         found = {"started_mb": ours.rss_mb(), "cpu_at_rest": ours.cpu_share(effort.rest_seconds)}
         found |= {f"waiting_{name}": value for name, value in asdict(waiting_cost(ours)).items()}
-        _soak(ours, min(20, effort.soak_runs))
+        soak(ours, "", min(20, effort.soak_runs))
         found["before_mb"] = ours.rss_mb()
-        _soak(ours, effort.soak_runs)
+        soak(ours, "", effort.soak_runs)
         found["after_runs_mb"] = ours.rss_mb()
         reply = Client(ours).run(FLOOD, "python")
         assert reply.json()["status"] == "output_limit", reply.body[:200]
         found["after_flood_mb"] = ours.rss_mb()
         return found | {"runs": effort.soak_runs}
-
-
-def _soak(target: Service, runs: int) -> None:
-    """So many runs by four clients."""
-    left = iter(range(runs))
-    lock = threading.Lock()
-
-    def worker() -> None:
-        client = Client(target)
-        while True:
-            with lock:
-                if next(left, None) is None:
-                    return
-            client.run(HELLO["python"], "python", "hello\n")
-
-    threads = [threading.Thread(target=worker) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()

@@ -47,7 +47,7 @@ class Service:
     def wait_warm(self) -> None:
         """Return when it answers and as many containers wait as it wants to keep."""
         deadline = time.monotonic() + READY_SECONDS
-        while not (self._answers() and len(self.containers()) == self.waiting):
+        while not (self._answers() and len(self.containers()) >= self.waiting):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"The server did not get ready:\n{self._log.read_text()}")
             time.sleep(0.2)
@@ -60,8 +60,6 @@ class Service:
 
     def containers(self) -> list[str]:
         """The ids of its containers."""
-        if not self.waiting:
-            return []
         scope = (self.data_dir / "scope").read_text()
         argv = [self.docker, "ps", "--no-trunc", "--filter", f"label={LABEL}.scope={scope}", "--format", "{{.ID}}"]
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
@@ -123,6 +121,7 @@ def service(docker: str, *, program: str = "app.py", **settings: object) -> Iter
 @dataclass(frozen=True)
 class Reply:
     status: int
+    head: str
     body: bytes
     milliseconds: float
     """From the first byte sent to the last byte received."""
@@ -137,9 +136,11 @@ class Client:
     Speaks HTTP by itself: `http.client` takes 0.6 ms for an answer, which would count as the server's time.
     """
 
-    def __init__(self, target: Service) -> None:
+    def __init__(self, target: Service, cookie: str = "") -> None:
+        """With a cookie of `new_owner`, what is run is that owner's."""
         self._socket = socket.create_connection(("127.0.0.1", target.port), timeout=120)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.cookie = cookie
 
     def get(self, path: str) -> Reply:
         return self._ask("GET", path, None, {})
@@ -163,6 +164,8 @@ class Client:
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Reply:
         headers = {"Host": "localhost", "Content-Length": str(len(body or b"")), **headers}
+        if self.cookie:
+            headers["Cookie"] = self.cookie
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         request = "\r\n".join([*lines, "", ""]).encode() + (body or b"")
         started = time.perf_counter()
@@ -170,12 +173,12 @@ class Client:
         answer = bytearray()
         while (end := answer.find(b"\r\n\r\n")) < 0:
             answer += self._receive()
-        head, body_start = bytes(answer[:end]).lower(), end + 4
-        length = int(head.partition(b"content-length: ")[2].partition(b"\r")[0])
+        head, body_start = answer[:end].decode("latin-1"), end + 4
+        length = int(head.lower().partition("content-length: ")[2].partition("\r")[0])
         while len(answer) < body_start + length:
             answer += self._receive()
         milliseconds = (time.perf_counter() - started) * 1000
-        return Reply(int(head.split()[1]), bytes(answer[body_start:]), milliseconds)
+        return Reply(int(head.split()[1]), head, bytes(answer[body_start:]), milliseconds)
 
     def _receive(self) -> bytes:
         data = self._socket.recv(1 << 16)
@@ -184,18 +187,26 @@ class Client:
         return data
 
 
-def connection(target: Service, code: str, language: str, expected: str) -> Callable[[], Callable[[], Answer]]:
+def new_owner(target: Service) -> str:
+    """The cookie of a browser that has not been here before."""
+    head = Client(target).get("/").head
+    return head.partition("Set-Cookie: ")[2].partition(";")[0]
+
+
+def connection(
+    target: Service, code: str, language: str, expected: str, cookie: str = ""
+) -> Callable[[], Callable[[], Answer]]:
     """Makes clients for a load: each asks for the same program again and again."""
 
     def connect() -> Callable[[], Answer]:
-        client = Client(target)
+        client = Client(target, cookie)
 
         def ask() -> Answer:
             nonlocal client
             try:
                 reply = client.run(code, language)
             except OSError:
-                client = Client(target)
+                client = Client(target, cookie)
                 return Answer(0, 0.0)
             if reply.status != 200:
                 return Answer(reply.status, reply.milliseconds)

@@ -43,12 +43,35 @@ def check_memory(found: dict[str, float]) -> None:
     assert 20 < found["started_mb"] <= found["after_flood_mb"] + 20
 
 
+def check_kept(found: dict[str, Any]) -> None:
+    assert all(load["failed"] == 0 < load["per_second"] for loads in found.values() for load in loads.values())
+
+
+def check_classroom(found: dict[str, Any]) -> None:
+    assert found["load"]["failed"] == 0
+    assert found["load"]["accepted"]["count"] + found["load"]["refused"]["count"] == 30
+    assert found["bare"]["count"] >= 5
+
+
+def check_neighbour(found: dict[str, Any]) -> None:
+    assert all(found[name]["accepted"]["count"] > 0 == found[name]["failed"] for name in ("quiet", "beside"))
+
+
+def check_keeping(found: dict[str, Any]) -> None:
+    assert [row["count"] for row in found["kept"]] == [1]
+    assert found["kept"][0]["container_mb"] > 1
+
+
 CHECKS: dict[str, Callable[[Any], None]] = {
     "latency": check_latency,
     "throughput": check_throughput,
     "overload": check_overload,
     "sizes": check_sizes,
     "memory": check_memory,
+    "kept": check_kept,
+    "classroom": check_classroom,
+    "neighbour": check_neighbour,
+    "keeping": check_keeping,
 }
 
 
