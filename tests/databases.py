@@ -22,6 +22,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from sandbox.models import RunRequest, RunResult, Status
+from sandbox.store import database as store
 from sandbox.store.history import History
 from scripts import postgres
 
@@ -34,11 +35,15 @@ class Database:
     def __init__(self, name: str, url: str) -> None:
         self.name = name
         self.url = url
-        self._opened: list[History] = []
+        self._opened: list[store.Database] = []
 
     def history(self, limit: int = 100, **bounds: int) -> History:
         """A history over it, as a server has one."""
-        self._opened.append(History(self.url, limit, **bounds))
+        return History(self.open(), limit, **bounds)
+
+    def open(self) -> store.Database:
+        """As a server opens it."""
+        self._opened.append(store.Database(self.url))
         return self._opened[-1]
 
     def execute(self, *statements: str, **values: object) -> list[Any]:
@@ -51,8 +56,8 @@ class Database:
         return rows
 
     def close(self) -> None:
-        for history in self._opened:
-            history.close()
+        for opened in self._opened:
+            opened.close()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -159,9 +159,6 @@ class FakeHistory:
         count, self.rows = len(self.rows), []
         return count
 
-    def close(self) -> None:
-        pass
-
     def _fail(self) -> None:
         if self.problem:
             raise self.problem

@@ -16,7 +16,7 @@ from pydantic import Field
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
-from sandbox.errors import Busy, Cancelled, EngineError, HistoryError, InvalidRequest, NotFound, SandboxError
+from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, NotFound, SandboxError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ STATUS_OF: dict[type[SandboxError], int] = {
     Busy: 503,
     Cancelled: 503,
     EngineError: 503,
-    HistoryError: 503,
+    StoreError: 503,
     SandboxError: 500,
 }
 """The most specific class counts."""

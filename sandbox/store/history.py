@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, create_engine, delete, event, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select
 from sqlalchemy import or_ as any_of
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sandbox.errors import HistoryError, NotFound
 from sandbox.models import RunRequest, RunResult
-from sandbox.store.database import prepare_sqlite
-from sandbox.store.migrations import prepare_schema
+from sandbox.store.database import Database
 from sandbox.store.rows import LONG_FIELDS, MARK_BYTES, SHORT_CHARACTERS, parted, shortened, storable, to_json, to_row
 from sandbox.store.tables import RESTS, RUNS
 
@@ -40,47 +35,23 @@ CURSOR = re.compile(CURSOR_PREFIX + "([0-9]{1,18})")
 ADD_RUN, ADD_RESTS = insert(RUNS), insert(RESTS)
 """Made once, with the values as parameters: SQLAlchemy then finds its SQL by identity and need not build it again."""
 
-SQLITE_PROBLEMS = {
-    sqlite3.SQLITE_NOTADB: "The history's file is damaged; moved away, a new one takes its place.",
-    sqlite3.SQLITE_CORRUPT: "The history's file is damaged; moved away, a new one takes its place.",
-    sqlite3.SQLITE_BUSY: "Another process keeps the history locked.",
-    sqlite3.SQLITE_FULL: "The disk of the history is full.",
-    sqlite3.SQLITE_READONLY: "The history's file may not be written.",
-    sqlite3.SQLITE_CANTOPEN: "The history's file cannot be opened.",
-}
-"""By primary result code: https://www.sqlite.org/rescode.html"""
-
 
 class History:
-    """The store. Thread-safe; connects at first use."""
+    """The store. Thread-safe."""
 
-    def __init__(self, url: str, limit: int, *, max_bytes: int = 256 << 20, output_bytes: int = 1 << 20) -> None:
-        """`url` is SQLAlchemy's; `limit` is the number of runs kept, 0 for none, and `max_bytes` what they may take.
+    def __init__(
+        self, database: Database, limit: int, *, max_bytes: int = 256 << 20, output_bytes: int = 1 << 20
+    ) -> None:
+        """`limit` is the number of runs kept, 0 for none, and `max_bytes` what they may take.
 
         `output_bytes` is what is kept of output, and of errors.
         """
-        self._url = url
+        self._database = database
         self._limit = limit
         self._max_bytes = max_bytes
         self._field_bytes = output_bytes + MARK_BYTES
         self._since_trim = RETENTION_SLACK
         self._bytes: int | None = None
-        self._connecting = threading.Lock()
-        self._engine: Engine | None = None
-
-    def _connected(self) -> Engine:
-        with self._connecting:
-            if self._engine is None:
-                engine = create_engine(self._url, pool_pre_ping=not self._url.startswith("sqlite"))
-                if engine.dialect.name == "sqlite":
-                    event.listen(engine, "connect", prepare_sqlite)
-                try:
-                    prepare_schema(engine)
-                except BaseException:
-                    engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
 
     def add(self, request: RunRequest, result: RunResult) -> None:
         """Store one finished run.
@@ -90,7 +61,7 @@ class History:
         if not self._limit:
             return
         run, rests = parted(to_row(request, result, self._field_bytes))
-        with _translated(), self._connected().begin() as connection:
+        with self._database.writing(HistoryError) as connection:
             added = connection.execute(ADD_RUN, run)
             if rests:
                 assert added.inserted_primary_key is not None
@@ -147,7 +118,7 @@ class History:
         wanted = max(0, min(limit, self._limit))
         deadline = time.monotonic() + SEARCH_SECONDS
         found: list[RowMapping] = []
-        with _translated(), self._connected().connect() as connection:
+        with self._database.reading(HistoryError) as connection:
             conditions = list(_conditions(text, language, status, connection.dialect.name))
             position = _position(connection, before)
             is_late = False
@@ -170,7 +141,7 @@ class History:
 
         :raises HistoryError: when the store cannot be read.
         """
-        with _translated(), self._connected().connect() as connection:
+        with self._database.reading(HistoryError) as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.id == run_id)).mappings().first()
             if row is None:
                 return None
@@ -182,7 +153,7 @@ class History:
 
         :raises HistoryError: when the store cannot be written.
         """
-        with _translated(), self._connected().begin() as connection:
+        with self._database.writing(HistoryError) as connection:
             return connection.execute(delete(RUNS).where(RUNS.c.id == run_id)).rowcount > 0
 
     def clear(self) -> int:
@@ -190,35 +161,13 @@ class History:
 
         :raises HistoryError: when the store cannot be written.
         """
-        with _translated():
-            with self._connected().begin() as connection:
-                count = connection.execute(delete(RUNS)).rowcount
-            if self._connected().dialect.name == "sqlite":
-                with self._connected().connect() as connection:
-                    connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
-                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._database.writing(HistoryError) as connection:
+            count = connection.execute(delete(RUNS)).rowcount
+        with self._database.reading(HistoryError) as connection:
+            if connection.dialect.name == "sqlite":
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
-
-    def close(self) -> None:
-        """Close every connection; the next use opens new ones."""
-        if self._engine is not None:
-            self._engine.dispose()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, OSError, ImportError) as problem:
-        raise HistoryError(f"{_sentence(problem)} Running programs still works.") from problem
-
-
-def _sentence(problem: Exception) -> str:
-    """What is wrong and can be told to anybody: no path, no SQL."""
-    if isinstance(problem, ImportError):
-        return "The Python driver for the history's database is not installed."
-    code = getattr(problem.orig, "sqlite_errorcode", 0) if isinstance(problem, DBAPIError) else 0
-    return SQLITE_PROBLEMS.get(code & 0xFF, "The history cannot be used at the moment.")
 
 
 def _position(connection: Connection, before: str) -> int:

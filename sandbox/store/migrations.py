@@ -28,28 +28,36 @@ from sqlalchemy import (
     update,
 )
 
-from sandbox.errors import HistoryError
-from sandbox.store.database import begin_alone
+from sandbox.errors import StoreError
 from sandbox.store.rows import LONG_FIELDS, TEXT_FIELDS, parted
 from sandbox.store.tables import METADATA, RUNS, VERSIONS
+
+LOCK = 5_216_047_337_410_211
+"""Of the numbers that PostgreSQL can lock, any that nobody else who uses the same database will choose."""
 
 
 def prepare_schema(engine: Engine) -> None:
     """Create the tables, or change those of an older version: all of it or nothing, and once, whoever else does so.
 
-    :raises HistoryError: when a newer version of this program has written the database.
+    :raises StoreError: when a newer version of this program has written the database.
     """
     with engine.connect() as connection:
         version = _version(connection)
     if version > SCHEMA_VERSION:
-        raise HistoryError(
-            "A newer version of this program has written the history; this one leaves it alone. "
-            "Running programs still works."
-        )
+        raise StoreError("A newer version of this program has written the database; this one leaves it alone.")
     if version < SCHEMA_VERSION:
         with engine.begin() as connection:
             begin_alone(connection)
             _bring_up_to_date(connection)
+
+
+def begin_alone(connection: Connection) -> None:
+    """Begin a transaction once the others that have begun like this, in any process, have ended."""
+    if connection.dialect.name == "sqlite":
+        # Its driver would begin only with the first change of a row, and commit each change of a table.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
 def _bring_up_to_date(connection: Connection) -> None:

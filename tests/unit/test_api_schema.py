@@ -23,7 +23,7 @@ from app import create_app
 from sandbox.intake.inputs import NOT_BLANK
 from sandbox.models import RunRequest, RunResult, Status
 from sandbox.settings import Settings, load
-from sandbox.store.database import url_of
+from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
 from tests.fakes import FakeExecutor, web_app
 from web import errors
@@ -48,9 +48,10 @@ class RecordingExecutor(FakeExecutor):
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = load(data_dir=tmp_path_factory.mktemp("schema"))
-    history = History(url_of(settings), 50)
-    yield create_app(settings, RecordingExecutor(history), history)  # type: ignore[arg-type]
-    history.close()
+    database = Database(url_of(settings))
+    history = History(database, 50)
+    yield create_app(settings, RecordingExecutor(history), history, database)  # type: ignore[arg-type]
+    database.close()
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +140,12 @@ def test_every_operation_has_a_summary_and_a_schema_for_what_it_takes_and_answer
 
 
 def test_what_the_store_hands_out_is_what_the_description_says_of_a_run(tmp_path: Path) -> None:
-    history = History(url_of(load(data_dir=tmp_path)), 50)
+    database = Database(url_of(load(data_dir=tmp_path)))
+    history = History(database, 50)
     result = RunResult("0123456789abcdef", "python", Status.OK, "", "", 0)
     history.add(RunRequest("python", "1"), result)
     stored = history.get(result.id)
-    history.close()
+    database.close()
     assert stored is not None
     assert stored.keys() == {field.name for field in fields(HistoryRow)}
 

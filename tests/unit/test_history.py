@@ -241,7 +241,7 @@ def test_bytes_of_earlier_servers_count(database: Database) -> None:
     for number in range(40):
         history = database.history(limit=1000, max_bytes=1 << 20)
         history.add(RunRequest("python", "x"), result(f"{number}", output="x" * 50_000))
-        history.close()
+        database.close()
     assert stored_text(database) <= 1 << 20
 
 
@@ -298,11 +298,9 @@ def test_a_limit_of_zero_stores_nothing(database: Database) -> None:
 
 
 def test_it_survives_a_restart(database: Database) -> None:
-    first = database.history(limit=10)
-    fill(first, 2)
-    first.close()
-    second = database.history(limit=10)
-    assert ids(second) == ["0001", "0000"]
+    fill(database.history(limit=10), 2)
+    database.close()
+    assert ids(database.history(limit=10)) == ["0001", "0000"]
 
 
 def test_runs_can_be_forgotten_one_by_one_and_all_at_once(history: History) -> None:

@@ -189,7 +189,7 @@ ALLOWED = {
     ("sandbox/intake/archive.py", "Python's zipfile"): "what the server is written in",
     ("sandbox/intake/archive.py", "From Python 3.13 on"): "what the server is written in",
     ("sandbox/store/database.py", "the Python driver"): "what the server is written in",
-    ("sandbox/store/history.py", "The Python driver"): "what the server is written in",
+    ("sandbox/store/database.py", "The Python driver"): "what the server is written in",
     ("sandbox/seccomp.json", "Node's fs"): "why a system call is allowed, which a new language does not change",
     ("sandbox/seccomp.json", "Python and Node do not use it"): "the same",
     ("executor.py", 'language="python"'): "an example",

@@ -140,9 +140,8 @@ def test_a_database_without_a_version_is_taken_over(database: Database) -> None:
 
 
 def test_a_database_of_a_newer_version_is_left_alone(database: Database, tmp_path: Path) -> None:
-    first = database.history()
-    fill(first, 2)
-    first.close()
+    fill(database.history(), 2)
+    database.close()
     database.execute("UPDATE history_version SET version = version + 1")
     before = {path: path.read_bytes() for path in tmp_path.glob("0.db")}
     second = database.history()
@@ -155,15 +154,16 @@ def test_a_database_of_a_newer_version_is_left_alone(database: Database, tmp_pat
 
 STARTS = """
 import sys
+from sandbox.store.database import Database
 from sandbox.store.history import History
 print("ready", flush=True)
 for url in sys.stdin:
-    history = History(url.strip(), limit=10)
+    database = Database(url.strip())
     try:
-        print(history.page(), flush=True)
+        print(History(database, limit=10).page(), flush=True)
     except Exception as problem:
         print("failed:", problem, repr(problem.__cause__), flush=True)
-    history.close()
+    database.close()
 """
 
 
