@@ -74,7 +74,7 @@ def _version(connection: Connection) -> int:
     """The version of the tables that are there; 0 when there are none.
 
     Without a number they are from before numbers were written down, or from a start of old that was cut short: then
-    their columns tell.
+    their tables and columns tell.
     """
     tables = inspect(connection)
     if tables.has_table(VERSIONS.name) and (
@@ -83,15 +83,15 @@ def _version(connection: Connection) -> int:
         return int(number)
     if not tables.has_table(RUNS.name):
         return 0
-    columns = {column["name"] for column in tables.get_columns(RUNS.name)}
-    return max((each.version for each in MIGRATIONS if each.adds in columns), default=1)
+    there = {column["name"] for column in tables.get_columns(RUNS.name)} | {*tables.get_table_names()}
+    return max((each.version for each in MIGRATIONS if each.adds in there), default=1)
 
 
 @dataclass(frozen=True)
 class Migration:
     version: int
     adds: str
-    """A column of `runs` that no earlier version has."""
+    """A column of `runs`, or a table, that no earlier version has."""
     take: Callable[[Connection], None]
 
 
@@ -129,7 +129,20 @@ def _gather_results(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {moved.name}")
 
 
-MIGRATIONS = (Migration(2, "stored_bytes", _part_long_text), Migration(3, "result", _gather_results))
+def _add_keys(connection: Connection) -> None:
+    """Runs are found by owner, and there are keys. Runs that are there already stay nobody's."""
+    connection.exec_driver_sql("CREATE INDEX runs_of_owner ON runs (owner, seq)")
+    connection.exec_driver_sql(
+        "CREATE TABLE api_keys (name VARCHAR(64) NOT NULL PRIMARY KEY, hash VARCHAR(64) NOT NULL UNIQUE, "
+        "is_operator BOOLEAN NOT NULL, runs_at_once INTEGER, cpu_seconds_per_hour FLOAT, created VARCHAR(32) NOT NULL)"
+    )
+
+
+MIGRATIONS = (
+    Migration(2, "stored_bytes", _part_long_text),
+    Migration(3, "result", _gather_results),
+    Migration(4, "api_keys", _add_keys),
+)
 
 SCHEMA_VERSION = MIGRATIONS[-1].version
 """What today's tables are. A change of them takes a migration."""
