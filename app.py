@@ -19,11 +19,13 @@ from sandbox.errors import EngineError
 from sandbox.settings import Settings, SettingsError, load
 from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
+from sandbox.store.keys import Keys
 from sandbox.store.recorder import Recorder
-from web import assets, errors, guards, logs
+from web import assets, callers, errors, guards, logs
+from web.cookies import Cookies, secret_of
 from web.route import Routes
 from web.routes import history as history_routes
-from web.routes import run, service
+from web.routes import me, run, service
 from web.serving import server
 
 
@@ -51,10 +53,12 @@ def create_app(
     guards.install(app, settings)
     errors.install(app)
     assets.install(app, Path(app.root_path, "static"))
+    callers.install(app, callers.Callers(settings, Keys(database), Cookies(secret_of(settings))))
     _compress(app)
     routes = Routes(app, settings)
     run.install(routes, executor)
     history_routes.install(routes, history)
+    me.install(routes)
     service.install(routes, settings, executor)
     return app
 

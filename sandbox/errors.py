@@ -17,7 +17,11 @@ A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunRe
     │   ├── ImageMissing          the sandbox image is not built
     │   ├── ContainerLost         the container vanished while the program ran
     │   └── ClientRefused         the docker client said no, in its own words (sandbox.engine.client; never shown)
-    ├── ForeignOrigin             another site's page sent the request (this and the next two: web.errors)
+    ├── Unauthorized              who asks has to say who he is (this and all below: web.errors)
+    │   ├── KeyRequired           there is no key where one is needed
+    │   └── WrongKey              what was given as a key is none
+    ├── OperatorOnly              the caller is no operator
+    ├── ForeignOrigin             another site's page sent the request
     ├── BodyTooLarge              its body has more bytes than the route takes
     └── UnsupportedMediaType      its body is of a kind that the route does not read
 

@@ -15,6 +15,7 @@ from app import create_app, make_server
 from sandbox.errors import SandboxError
 from sandbox.models import RunRequest, RunResult, Status, Stream
 from sandbox.settings import Settings
+from sandbox.store.keys import Keys
 from web.serving.server import listen
 
 Script = Callable[["Call"], object]
@@ -167,6 +168,11 @@ class FakeHistory:
 def web_app(settings: Settings, executor: FakeExecutor | None = None, history: FakeHistory | None = None) -> Flask:
     """The application over fakes."""
     return create_app(settings, executor or FakeExecutor(), history or FakeHistory())  # type: ignore[arg-type]
+
+
+def keys_of(app: Flask) -> Keys:
+    """The keys that an application knows."""
+    return Keys(app.extensions["database"])
 
 
 def body_limit(path: str, settings: Settings) -> int:

@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from sandbox.errors import InvalidRequest, SandboxError
+from sandbox.errors import InvalidRequest, KeysError, SandboxError
 from sandbox.models import RunId
 from sandbox.settings import Settings
-from web.errors import BodyTooLarge, Error, ForeignOrigin, UnsupportedMediaType, status_of
+from web.errors import BodyTooLarge, Error, ForeignOrigin, Unauthorized, UnsupportedMediaType, status_of
 from web.route import Route
 
 Json = dict[str, Any]
@@ -27,16 +27,18 @@ REF = "#/components/schemas/{model}"
 RUN_ID = TypeAdapter(RunId).json_schema()
 
 EVERY_ROUTE = (InvalidRequest, ForeignOrigin, SandboxError)
+EVERY_CALLER = (Unauthorized, KeysError)
 EVERY_BODY = (BodyTooLarge, UnsupportedMediaType)
 
 ERRORS = {
     "400": "The request cannot be carried out as it stands; the sentence says what is wrong with it.",
-    "403": "A page of another origin sent it.",
+    "401": "No key where one is needed, or one that is not known here.",
+    "403": "A page of another origin sent it, or it is for operators only.",
     "404": "There is no such run.",
     "413": "The body is larger than this route takes.",
     "415": "The body is of a kind that this route does not take.",
     "500": "A bug of ours.",
-    "503": "Not now: every place is taken, or the container engine or the history does not answer.",
+    "503": "Not now: every place is taken, or the container engine or the database does not answer.",
 }
 
 STREAMED = (
@@ -75,8 +77,8 @@ def describe(routes: Iterable[Route], settings: Settings) -> Json:
 
 def _operation(route: Route, schemas: dict[Any, Json]) -> Json:
     answers = {"200": _answer(route, schemas[route, "answers"])}
-    errors = (*EVERY_ROUTE, *(EVERY_BODY if route.body else ()), *route.errors)
-    for status in sorted({str(status_of(error)) for error in errors}):
+    errors = (*EVERY_ROUTE, *(EVERY_CALLER if route.needs_caller else ()), *(EVERY_BODY if route.body else ()))
+    for status in sorted({str(status_of(error)) for error in (*errors, *route.errors)}):
         answers[status] = {"$ref": f"#/components/responses/{status}"}
     first, *others = route.name.split("_")
     operation: Json = {

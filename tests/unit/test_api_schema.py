@@ -67,7 +67,7 @@ def described(settings: Settings) -> Any:
     return web_app(settings).test_client().get("/openapi.json").get_json()
 
 
-PATHS = described(load())["paths"]
+PATHS = described(load(cookie_secret="x" * 32))["paths"]
 OPERATIONS = [(method.upper(), path) for path, item in PATHS.items() for method in item]
 
 
@@ -112,7 +112,7 @@ def served_by(application: Flask) -> set[tuple[str, str]]:
 
 
 def test_a_route_that_declares_nothing_would_be_found() -> None:
-    application = web_app(load())
+    application = web_app(load(cookie_secret="x" * 32))
     application.get("/new")(lambda: "")
     declared = {(route.method, route.path) for route in application.extensions["routes"]}
     assert served_by(application) - declared == {("GET", "/new")}

@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 RANKS = {
     "sandbox.models": 0,
     "sandbox.errors": 0,
+    "sandbox.agreed": 0,
     "sandbox.languages": 1,
     "sandbox.settings": 2,
     "sandbox.admission": 3,
@@ -45,6 +46,7 @@ ONLY_IN = {
     "werkzeug": ("web", "app"),
     "waitress": ("web.serving",),
     "sqlalchemy": ("sandbox.store",),
+    "itsdangerous": ("web.cookies",),
 }
 """Library -> what modules that import it begin with."""
 
