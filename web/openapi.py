@@ -41,20 +41,26 @@ ERRORS = {
     "503": "Not now: every place is taken, or the container engine or the database does not answer.",
 }
 
+HEADERS: dict[str, Json] = {
+    "401": {"WWW-Authenticate": {"description": "What to send.", "schema": {"type": "string"}}},
+    "503": {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}},
+}
+
 STREAMED = (
     "How the run ended. With `Accept: text/event-stream`: the events `started`, `stdout` and `stderr` while "
     "it runs, then `result`, or `error` when it failed after the stream was opened."
 )
 
 
-def describe(routes: Iterable[Route], settings: Settings) -> Json:
-    """The OpenAPI document of a server with these routes."""
+def describe(routes: Iterable[Route], settings: Settings, cookie: str) -> Json:
+    """The OpenAPI document of a server with these routes. `cookie` is the name of its cookie."""
     routes = list(routes)
     schemas, components = _schemas(routes, settings)
     paths: Json = {}
     for route in routes:
         path = re.sub("<(.*?)>", r"{\1}", route.path)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas)
+        security = _security(settings) if route.needs_caller else []
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas) | {"security": security}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -68,6 +74,10 @@ def describe(routes: Iterable[Route], settings: Settings) -> Json:
             "schemas": components,
             "headers": {"RunId": {"description": "The id of the run.", "schema": _finished(RUN_ID, settings)}},
             "responses": {status: _error_response(status) for status in ERRORS},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "As `cli.py key add` has printed it."},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "Set by `POST /sign-in`."},
+            },
         },
     }
 
@@ -94,6 +104,11 @@ def _operation(route: Route, schemas: dict[Any, Json]) -> Json:
     return operation
 
 
+def _security(settings: Settings) -> list[Json]:
+    """Ways to be let in, any of them; `{}` is as nobody."""
+    return [*([] if settings.require_key else [{}]), {"key": []}, {"cookie": []}]
+
+
 def _answer(route: Route, schema: Json) -> Json:
     answer: Json = {"description": "Done.", "content": {"application/json": {"schema": schema}}}
     if route.streams:
@@ -108,10 +123,8 @@ def _error_response(status: str) -> Json:
         "description": ERRORS[status],
         "content": {"application/json": {"schema": {"$ref": REF.format(model=Error.__name__)}}},
     }
-    if status == "503":
-        response["headers"] = {
-            "Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}
-        }
+    if header := HEADERS.get(status):
+        response["headers"] = header
     return response
 
 

@@ -28,7 +28,7 @@ class Health:
 
 
 def install(routes: Routes, settings: Settings, executor: Executor) -> None:
-    description = functools.cache(lambda: openapi.describe(routes, settings))
+    description = functools.cache(lambda: openapi.describe(routes, settings, current_callers().cookies.name))
     config = page_config(settings)
 
     @routes.app.get("/")
