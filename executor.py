@@ -33,7 +33,7 @@ from sandbox.errors import Cancelled, SandboxError
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_code, check_stdin
-from sandbox.models import Limits, RunRequest, RunResult, Stream
+from sandbox.models import Caller, Limits, RunRequest, RunResult, Stream
 from sandbox.readiness import Readiness
 from sandbox.settings import Settings, load
 
@@ -61,6 +61,14 @@ class Watch:
     gone: Callable[[], bool]
 
 
+@dataclass(frozen=True)
+class CancellableRun:
+    """One that waits or runs."""
+
+    owner: str
+    cancelled: threading.Event
+
+
 class Executor:
     """Runs programs. Thread-safe; a context manager that leaves no container behind."""
 
@@ -75,7 +83,7 @@ class Executor:
         self._supply = Supply(settings)
         self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
         self._held = HeldBytes(settings.max_held_bytes)
-        self._cancelled: dict[str, threading.Event] = {}
+        self._cancellable_runs: dict[str, CancellableRun] = {}
         self._stopping = threading.Event()
         self._readiness = Readiness(self._supply.check)
 
@@ -130,18 +138,18 @@ class Executor:
             futures = [workers.submit(run_one, index) for index in range(len(requests))]
         return [future.result() for future in futures]
 
-    def cancel(self, run_id: str) -> bool:
-        """Tell a waiting or running program to stop; False when there is none of that id."""
-        event = self._cancelled.get(run_id)
-        if event is None:
+    def cancel(self, run_id: str, caller: Caller) -> bool:
+        """Tell a waiting or running program to stop; False when the caller may see none of that id."""
+        run = self._cancellable_runs.get(run_id)
+        if run is None or not caller.may_see(run.owner):
             return False
-        event.set()
+        run.cancelled.set()
         return True
 
     def _run_with(self, ticket: Ticket, request: RunRequest, run_id: str, watch: Watch) -> RunResult:
         limits = request.limits or self._limits
         queued_ms = 0.0
-        with self._cancellable(run_id, watch.gone) as should_stop:
+        with self._cancellable(run_id, request.caller.owner, watch.gone) as should_stop:
             try:
                 queued_ms = ticket.wait(should_stop)
                 report = self._run_in_container(request, limits, watch, should_stop)[-1]
@@ -163,12 +171,12 @@ class Executor:
             self._held.remove(size)
 
     @contextmanager
-    def _cancellable(self, run_id: str, gone: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
-        event = self._cancelled[run_id] = threading.Event()
+    def _cancellable(self, run_id: str, owner: str, gone: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+        run = self._cancellable_runs[run_id] = CancellableRun(owner, threading.Event())
         try:
-            yield lambda: event.is_set() or self._stopping.is_set() or gone()
+            yield lambda: run.cancelled.is_set() or self._stopping.is_set() or gone()
         finally:
-            del self._cancelled[run_id]
+            del self._cancellable_runs[run_id]
 
     def _order(self, request: RunRequest, limits: Limits) -> Order:
         return order_of(request, limits)

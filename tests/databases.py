@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from sandbox.models import RunRequest, RunResult, Status
+from sandbox.models import Caller, RunRequest, RunResult, Status
 from sandbox.store import database as store
 from sandbox.store.history import History
 from scripts import postgres
@@ -133,6 +133,10 @@ def new_database(socket: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+NOBODY = Caller()
+OPERATOR = Caller(owner="key:operator", is_operator=True)
+
+
 def result(run_id: str, **fields: object) -> RunResult:
     values: dict[str, object] = {
         "id": run_id,
@@ -151,7 +155,7 @@ def ids(history: History, **filters: object) -> list[str]:
 
 def page(history: History, **filters: object) -> tuple[list[str], str | None]:
     """The ids of a page, and where the next one begins."""
-    rows, following = history.page(**filters)  # type: ignore[arg-type]
+    rows, following = history.page(filters.pop("caller", NOBODY), **filters)  # type: ignore[arg-type]
     return [row["id"] for row in rows], following
 
 

@@ -133,8 +133,9 @@ def _add_keys(connection: Connection) -> None:
     """Runs are found by owner, and there are keys. Runs that are there already stay nobody's."""
     connection.exec_driver_sql("CREATE INDEX runs_of_owner ON runs (owner, seq)")
     connection.exec_driver_sql(
-        "CREATE TABLE api_keys (name VARCHAR(64) NOT NULL PRIMARY KEY, hash VARCHAR(64) NOT NULL UNIQUE, "
-        "is_operator BOOLEAN NOT NULL, runs_at_once INTEGER, cpu_seconds_per_hour FLOAT, created VARCHAR(32) NOT NULL)"
+        "CREATE TABLE api_keys (name VARCHAR(64) NOT NULL PRIMARY KEY, hash VARCHAR(64) NOT NULL, "
+        "is_operator BOOLEAN NOT NULL, runs_at_once INTEGER, cpu_seconds_per_hour FLOAT, created VARCHAR(32) NOT NULL, "
+        "UNIQUE (hash))"
     )
 
 

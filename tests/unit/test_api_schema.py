@@ -25,6 +25,7 @@ from sandbox.models import RunRequest, RunResult, Status
 from sandbox.settings import Settings, load
 from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
+from tests.databases import NOBODY
 from tests.fakes import FakeExecutor, web_app
 from web import errors
 from web.route import Body, Routes, adapter_of
@@ -145,7 +146,7 @@ def test_what_the_store_hands_out_is_what_the_description_says_of_a_run(tmp_path
     history = History(database, 50)
     result = RunResult("0123456789abcdef", "python", Status.OK, "", "", 0)
     history.add(RunRequest("python", "1"), result)
-    stored = history.get(result.id)
+    stored = history.get(NOBODY, result.id)
     database.close()
     assert stored is not None
     assert stored.keys() == {field.name for field in fields(HistoryRow)}

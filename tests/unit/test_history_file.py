@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import HistoryError
-from sandbox.models import RunRequest
+from sandbox.models import Caller, RunRequest
 from sandbox.store import database as database_module
 from sandbox.store.database import Database
 from sandbox.store.history import History
 from sandbox.store.rows import HEAD_CHARACTERS
-from tests.databases import fill, ids, page, result
+from tests.databases import NOBODY, OPERATOR, fill, ids, page, result
 
 
 def in_folder(folder: Path) -> Database:
@@ -65,17 +65,33 @@ def test_the_file_does_not_grow_with_what_has_gone(database: Database, tmp_path:
 def test_what_was_forgotten_cannot_be_found_in_the_file(history: History, tmp_path: Path) -> None:
     secret = "hunter2" * 1000
     history.add(RunRequest("python", secret), result("a", output=secret))
-    history.clear()
+    history.clear(NOBODY)
     files = [path.read_bytes() for path in tmp_path.iterdir()]
     assert not any(b"hunter2" in content for content in files)
     assert sum(map(len, files)) < 200_000
+
+
+def test_what_was_forgotten_cannot_be_found_between_what_others_keep(history: History, tmp_path: Path) -> None:
+    secret = "hunter2" * 1000
+    kept = RunRequest("python", "kept", caller=Caller(owner="key:ada"))
+    history.add(kept, result("a"))
+    history.add(RunRequest("python", secret), result("b", output=secret))
+    history.add(kept, result("c"))
+    assert history.clear(NOBODY) == 1
+    assert not any(b"hunter2" in path.read_bytes() for path in tmp_path.iterdir())
+    assert ids(history, caller=OPERATOR) == ["c", "a"]
 
 
 def test_a_damaged_file_is_an_error_with_a_sentence_and_is_left_alone(tmp_path: Path) -> None:
     damaged = b"this is no database, and somebody may still want it" * 100
     (tmp_path / "history.db").write_bytes(damaged)
     history = History(in_folder(tmp_path), limit=10)
-    for use in (history.page, history.clear, lambda: history.get("a"), lambda: fill(history, 1)):
+    for use in (
+        lambda: history.page(NOBODY),
+        lambda: history.clear(NOBODY),
+        lambda: history.get(NOBODY, "a"),
+        lambda: fill(history, 1),
+    ):
         with pytest.raises(HistoryError, match=r"file is damaged.*still works"):
             use()
     assert (tmp_path / "history.db").read_bytes() == damaged
@@ -109,10 +125,10 @@ def test_a_full_disk_is_an_error_and_what_is_stored_stays(monkeypatch: pytest.Mo
 def test_a_missing_database_driver_is_an_error_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(HistoryError, match="driver"):
-        History(Database("postgresql+psycopg://localhost/runs"), limit=10).page()
+        History(Database("postgresql+psycopg://localhost/runs"), limit=10).page(NOBODY)
 
 
 def test_a_folder_that_is_not_there_is_an_error_without_its_path(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match="cannot be opened") as caught:
-        History(in_folder(tmp_path / "missing"), limit=10).page()
+        History(in_folder(tmp_path / "missing"), limit=10).page(NOBODY)
     assert str(tmp_path) not in caught.value.message

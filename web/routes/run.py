@@ -88,7 +88,7 @@ def install(routes: Routes, executor: Executor) -> None:
     @routes.add("DELETE", "/runs/<run_id>", answers=RunCancelled, errors=(NotFound,))
     def cancel_run(run_id: str) -> RunCancelled:
         """Stop a run that is waiting or running; its result has the status `cancelled`."""
-        if not executor.cancel(run_id):
+        if not executor.cancel(run_id, caller_of(request)):
             raise NotFound("No run of that id is waiting or running.")
         return RunCancelled()
 
