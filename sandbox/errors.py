@@ -87,6 +87,7 @@ class StoreError(SandboxError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason} {self.consequence}".strip())
+        self.reason = reason
 
 
 class HistoryError(StoreError):

@@ -36,6 +36,7 @@ RANKS = {
     "web.routes": 8,
     "web.serving": 8,
     "app": 9,
+    "cli": 9,
     "tests": 10,
     "bench": 10,
     "scripts": 10,
@@ -47,6 +48,7 @@ ONLY_IN = {
     "waitress": ("web.serving",),
     "sqlalchemy": ("sandbox.store",),
     "itsdangerous": ("web.cookies",),
+    "click": ("cli",),
 }
 """Library -> what modules that import it begin with."""
 
@@ -57,7 +59,7 @@ STARTS_PROCESSES = "sandbox.engine.client"
 """The only module in `sandbox` that may import `subprocess`."""
 
 PACKAGES = ("sandbox", "web", "bench", "scripts")
-TOP = ("app.py", "executor.py")
+TOP = ("app.py", "cli.py", "executor.py")
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -117,7 +119,7 @@ def wrong_with(module: str, imported: str, known: dict[str, Path], root: Path) -
         return f"{WITHOUT_FLASK} takes any application"
     if library == "subprocess" and begins(module, "sandbox") and module != STARTS_PROCESSES:
         return f"only {STARTS_PROCESSES} starts processes"
-    if imported not in known and library not in {*PACKAGES, "app", "executor", "tests"}:
+    if imported not in known and library not in {*PACKAGES, "app", "cli", "executor", "tests"}:
         return ""
     own, other = part(module), part(imported)
     if not own or not other:
@@ -180,12 +182,13 @@ def test_the_files_of_a_folder_that_is_not_ranked_are_found(copy: Path) -> None:
 
 # --- A language is one file -------------------------------------------------------------------------------
 
-ELSEWHERE = ("app.py", "executor.py", "web", "templates", "static/js", "sandbox")
+ELSEWHERE = ("app.py", "cli.py", "executor.py", "web", "templates", "static/js", "sandbox")
 ABOUT_LANGUAGES = ("sandbox/languages", "sandbox/guest")
 """What runs inside is made for interpreters."""
 
 ALLOWED = {
     ("app.py", "python app.py"): "how the server is started",
+    ("cli.py", "python cli.py"): "how it is started",
     ("sandbox/engine/__init__.py", "python -m sandbox.engine.doctor"): "how it is started",
     ("sandbox/engine/doctor.py", "/usr/local/bin/python3"): "what the supervisor, too, is run by",
     ("sandbox/intake/archive.py", "Python's zipfile"): "what the server is written in",
