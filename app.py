@@ -45,7 +45,7 @@ def create_app(
     settings = settings or load()
     database = database or Database(url_of(settings))
     history = history or open_history(settings, database)
-    executor = executor or Executor(settings, observers=[Recorder(history)])
+    executor = executor or Executor(settings, observers=[Recorder(history), logs.run_ended])
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # the redirect would be HTML
     app.extensions.update(executor=executor, history=history, database=database)
@@ -76,7 +76,8 @@ def open_history(settings: Settings, database: Database) -> History:
 def _compress(app: Flask) -> None:
     """Compress what is worth it and whole; events go out as they come.
 
-    Nothing in an answer is kept from whoever can ask for it, so its length has no secret to give away (BREACH).
+    The length of an answer has no secret to give away (BREACH): what other sites make a browser ask for is refused,
+    or the same for everybody.
     """
     app.config["COMPRESS_STREAMS"] = False
     Compress(app)
