@@ -17,18 +17,23 @@ from executor import Executor
 from sandbox.engine import image
 from sandbox.errors import EngineError
 from sandbox.settings import Settings, SettingsError, load
-from sandbox.store.database import url_of
+from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
+from sandbox.store.keys import Keys
 from sandbox.store.recorder import Recorder
-from web import assets, errors, guards, logs
+from web import assets, callers, errors, guards, logs
+from web.cookies import Cookies, secret_of
 from web.route import Routes
 from web.routes import history as history_routes
-from web.routes import run, service
+from web.routes import me, run, service
 from web.serving import server
 
 
 def create_app(
-    settings: Settings | None = None, executor: Executor | None = None, history: History | None = None
+    settings: Settings | None = None,
+    executor: Executor | None = None,
+    history: History | None = None,
+    database: Database | None = None,
 ) -> Flask:
     """The application. What is not given is made from the settings, and those from the environment.
 
@@ -38,27 +43,30 @@ def create_app(
     :raises OSError: when the data folder cannot be written.
     """
     settings = settings or load()
-    history = history or open_history(settings)
-    executor = executor or Executor(settings, observers=[Recorder(history)])
+    database = database or Database(url_of(settings))
+    history = history or open_history(settings, database)
+    executor = executor or Executor(settings, observers=[Recorder(history), logs.run_ended])
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # the redirect would be HTML
-    app.extensions.update(executor=executor, history=history)
+    app.extensions.update(executor=executor, history=history, database=database)
     logs.install(app)
     guards.install(app, settings)
     errors.install(app)
     assets.install(app, Path(app.root_path, "static"))
+    callers.install(app, callers.Callers(settings, Keys(database), Cookies(secret_of(settings))))
     _compress(app)
     routes = Routes(app, settings)
     run.install(routes, executor)
     history_routes.install(routes, history)
+    me.install(routes)
     service.install(routes, settings, executor)
     return app
 
 
-def open_history(settings: Settings) -> History:
-    """The history that the settings ask for; it connects at first use."""
+def open_history(settings: Settings, database: Database) -> History:
+    """The history that the settings ask for."""
     return History(
-        url_of(settings),
+        database,
         settings.history_limit,
         max_bytes=settings.history_bytes,
         output_bytes=settings.output_bytes,
@@ -68,7 +76,8 @@ def open_history(settings: Settings) -> History:
 def _compress(app: Flask) -> None:
     """Compress what is worth it and whole; events go out as they come.
 
-    Nothing in an answer is kept from whoever can ask for it, so its length has no secret to give away (BREACH).
+    The length of an answer has no secret to give away (BREACH): what other sites make a browser ask for is refused,
+    or the same for everybody.
     """
     app.config["COMPRESS_STREAMS"] = False
     Compress(app)
@@ -81,7 +90,7 @@ def main() -> int:
     """Serve until told to stop. The exit status: 0 after a signal, 1 when it cannot start, 2 for bad settings."""
     try:
         settings = load()
-        history = open_history(settings)
+        database = Database(url_of(settings))
     except SettingsError as problem:
         print(problem, file=sys.stderr)
         return 2
@@ -89,7 +98,7 @@ def main() -> int:
     try:
         sockets = server.listen(settings)
         prepare_image(settings)
-        app = create_app(settings, history=history)
+        app = create_app(settings, database=database)
     except OSError as problem:
         print(server.why_not_started(problem, settings), file=sys.stderr)
         return 1
@@ -98,9 +107,9 @@ def main() -> int:
 
 
 def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
-    """Serve `app` until a signal; its executor and its history are closed then."""
+    """Serve `app` until a signal; its executor and its database are closed then."""
     server.serve(make_server(app, settings, sockets), app.extensions["executor"])
-    app.extensions["history"].close()
+    app.extensions["database"].close()
 
 
 def make_server(app: Flask, settings: Settings, sockets: list[socket.socket]) -> server.Server:

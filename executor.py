@@ -30,11 +30,12 @@ from sandbox.box.lease import Wanted
 from sandbox.box.orders import order_of
 from sandbox.box.protocol import Order, Report
 from sandbox.box.supply import Supply
+from sandbox.cancelling import CancellableRuns
 from sandbox.errors import Cancelled, SandboxError
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_code, check_stdin
-from sandbox.models import Limits, RunRequest, RunResult, Stream
+from sandbox.models import Caller, Limits, RunRequest, RunResult, Stream
 from sandbox.readiness import Readiness
 from sandbox.settings import Settings, load
 
@@ -76,7 +77,7 @@ class Executor:
         self._supply = Supply(settings)
         self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
         self._held = HeldBytes(settings.max_held_bytes)
-        self._cancelled: dict[str, threading.Event] = {}
+        self._runs = CancellableRuns()
         self._stopping = threading.Event()
         self._readiness = Readiness(self._supply.check)
 
@@ -131,18 +132,18 @@ class Executor:
             futures = [workers.submit(run_one, index) for index in range(len(requests))]
         return [future.result() for future in futures]
 
-    def cancel(self, run_id: str) -> bool:
-        """Tell a waiting or running program to stop; False when there is none of that id."""
-        event = self._cancelled.get(run_id)
-        if event is None:
-            return False
-        event.set()
-        return True
+    def cancel(self, run_id: str, caller: Caller) -> bool:
+        """Tell a waiting or running program to stop; False when the caller may see none of that id."""
+        return self._runs.cancel(run_id, caller)
 
     def _run_with(self, ticket: Ticket, request: RunRequest, run_id: str, watch: Watch) -> RunResult:
         limits = request.limits or self._limits
         queued_ms, runs_before = 0.0, 0
-        with self._cancellable(run_id, watch.gone) as should_stop:
+
+        def should_stop() -> bool:
+            return cancelled.is_set() or self._stopping.is_set() or watch.gone()
+
+        with self._runs.entered(run_id, request.caller.owner) as cancelled:
             try:
                 queued_ms = ticket.wait(should_stop)
                 report, runs_before = self._run_in_container(request, limits, watch, should_stop)
@@ -164,14 +165,6 @@ class Executor:
             yield
         finally:
             self._held.remove(size)
-
-    @contextmanager
-    def _cancellable(self, run_id: str, gone: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
-        event = self._cancelled[run_id] = threading.Event()
-        try:
-            yield lambda: event.is_set() or self._stopping.is_set() or gone()
-        finally:
-            del self._cancelled[run_id]
 
     def _order(self, request: RunRequest, limits: Limits) -> Order:
         return order_of(request, limits, may_be_followed=self._supply.may_keep(request.caller.owner))

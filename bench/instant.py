@@ -12,7 +12,7 @@ from sandbox.box.classify import to_result
 from sandbox.box.protocol import Captured, Report
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import Settings, load
-from sandbox.store.database import url_of
+from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
 from web import logs
 from web.serving.server import listen
@@ -43,6 +43,7 @@ class InstantExecutor:
 if __name__ == "__main__":
     settings = load()
     logs.configure(settings)
-    history = History(url_of(settings), settings.history_limit)
-    app = create_app(settings, InstantExecutor(settings, history), history)  # type: ignore[arg-type]
+    database = Database(url_of(settings))
+    history = History(database, settings.history_limit)
+    app = create_app(settings, InstantExecutor(settings, history), history, database)  # type: ignore[arg-type]
     serve(app, settings, listen(settings))

@@ -64,7 +64,7 @@ def spread(times_ms: Sequence[float]) -> Spread:
     def rank(share: float) -> float:
         return ordered[math.ceil(share * len(ordered)) - 1]
 
-    return Spread(len(times_ms), rank(0.5), rank(0.9), rank(0.95), rank(0.99))
+    return Spread(count=len(times_ms), p50=rank(0.5), p90=rank(0.9), p95=rank(0.95), p99=rank(0.99))
 
 
 def clocked(call: Callable[[], object]) -> float:

@@ -33,7 +33,7 @@ def kept(settings: Settings, effort: Effort) -> dict[str, dict[str, Load]]:
         for language in HELLO:
             cookie = new_owner(ours)
             ways: dict[str, Callable[[], Callable[[], Answer]]] = {
-                "ours": connection(ours, HELLO[language], language, "hello\n", cookie),
+                "ours": connection(ours, HELLO[language], language, "hello\n", cookie=cookie),
                 "bare": _bare(loops, language),
                 "plain": functools.partial(_plain, settings, language),
             }
@@ -71,7 +71,7 @@ def classroom(settings: Settings, effort: Effort) -> dict[str, Any]:
     with bare_on_host(settings.docker, options_for(settings, podman=False).image) as loop:
         bare = spread([loop.run("python") for _ in range(max(5, effort.rounds // 2))])
     with service(settings.docker) as ours:
-        pupils = [connection(ours, HELLO["python"], "python", "hello\n", new_owner(ours)) for _ in range(PUPILS)]
+        pupils = [connection(ours, HELLO["python"], "python", "hello\n", cookie=new_owner(ours)) for _ in range(PUPILS)]
         answers = paced(pupils, PERIOD_SECONDS, effort.classroom_seconds)
     return {"bare": asdict(bare), "load": asdict(summarize(answers, effort.classroom_seconds))}
 
@@ -79,8 +79,8 @@ def classroom(settings: Settings, effort: Effort) -> dict[str, Any]:
 def neighbour(settings: Settings, effort: Effort) -> dict[str, Any]:
     """An owner who asks once a second: alone, and beside one who floods with many clients."""
     with service(settings.docker) as ours:
-        quiet_one = connection(ours, HELLO["python"], "python", "hello\n", new_owner(ours))
-        flooding_one = connection(ours, HELLO["python"], "python", "hello\n", new_owner(ours))
+        quiet_one = connection(ours, HELLO["python"], "python", "hello\n", cookie=new_owner(ours))
+        flooding_one = connection(ours, HELLO["python"], "python", "hello\n", cookie=new_owner(ours))
         quiet = paced([quiet_one], 1.0, effort.neighbour_seconds)
         seconds = effort.neighbour_seconds + 4
         flood = threading.Thread(target=closed_loop, args=(flooding_one, FLOODING, 0.0, seconds))

@@ -194,7 +194,7 @@ def new_owner(target: Service) -> str:
 
 
 def connection(
-    target: Service, code: str, language: str, expected: str, cookie: str = ""
+    target: Service, code: str, language: str, expected: str, *, cookie: str = ""
 ) -> Callable[[], Callable[[], Answer]]:
     """Makes clients for a load: each asks for the same program again and again."""
 

@@ -9,13 +9,19 @@ A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunRe
     ├── NotFound                  there is no such run
     ├── Busy                      every place is taken; come back later
     ├── Cancelled                 the caller went away or cancelled before the program started
-    ├── HistoryError              the store of past runs cannot be read or written
+    ├── StoreError                the database cannot be read or written
+    │   ├── HistoryError          so past runs cannot be shown or kept
+    │   └── KeysError             so keys cannot be checked
     ├── EngineError               no container could be had, or it was lost
     │   ├── EngineUnavailable     docker client or engine does not answer
     │   ├── ImageMissing          the sandbox image is not built
     │   ├── ContainerLost         the container vanished while the program ran
     │   └── ClientRefused         the docker client said no, in its own words (sandbox.engine.client; never shown)
-    ├── ForeignOrigin             another site's page sent the request (this and the next two: web.errors)
+    ├── Unauthorized              who asks has to say who he is (this and all below: web.errors)
+    │   ├── KeyRequired           there is no key where one is needed
+    │   └── WrongKey              what was given as a key is none
+    ├── OperatorOnly              the caller is no operator
+    ├── ForeignOrigin             another site's page sent the request
     ├── BodyTooLarge              its body has more bytes than the route takes
     └── UnsupportedMediaType      its body is of a kind that the route does not read
 
@@ -74,10 +80,28 @@ class Cancelled(SandboxError):
     code = "cancelled"
 
 
-class HistoryError(SandboxError):
-    """The store cannot be read or written; programs can still be run."""
+class StoreError(SandboxError):
+    """The database cannot be read or written. What that means is added to the sentence that says why."""
+
+    consequence = ""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason} {self.consequence}".strip())
+        self.reason = reason
+
+
+class HistoryError(StoreError):
+    """Programs can still be run."""
 
     code = "history_unavailable"
+    consequence = "Running programs still works."
+
+
+class KeysError(StoreError):
+    """Nobody who has a key can be told from others."""
+
+    code = "keys_unavailable"
+    consequence = "Until it works again, requests with a key are refused."
 
 
 class EngineError(SandboxError):

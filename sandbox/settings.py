@@ -26,6 +26,8 @@ ENV_FILE = ".env"
 HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._-]+", re.IGNORECASE)
 ORIGIN = re.compile(rf"[a-z][a-z0-9+.-]*://(?:{HOST_NAME.pattern})(?::[0-9]{{1,5}})?/?", re.IGNORECASE)
 
+MIN_SECRET_CHARACTERS = 32
+
 NameList = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment."""
 
@@ -61,9 +63,15 @@ class Settings(BaseSettings):
     allowed_origins: NameList = _row(
         (), "Other origins (https://docs.example) whose pages may call the API. Comma-separated."
     )
+    require_key: bool = _row(False, "Whether only those who have a key may use this server.")
+    cookie_secret: str = _row(
+        "",
+        "What cookies are signed with, the same for servers that share a database. Empty: made in the data folder.",
+        repr=False,
+    )
     drain_seconds: float = _row(30, "How long SIGTERM waits for running programs.", unit="seconds", ge=0, le=3600)
-    data_dir: Path = _row(Path("data"), "Folder for the history and the lock of this instance.")
-    database_url: str = _row("", "SQLAlchemy URL of the history. Empty: SQLite in the data folder.")
+    data_dir: Path = _row(Path("data"), "Folder for the database, the cookies' secret and the lock of this instance.")
+    database_url: str = _row("", "SQLAlchemy URL of the history and the keys. Empty: SQLite in the data folder.")
     history_limit: int = _row(1000, "Runs kept in the history; 0 keeps none.", unit="runs", ge=0, le=1_000_000)
     history_bytes: int = _row(
         256 << 20, "Bytes that the runs in the history may take; the oldest go first.", unit="bytes", ge=1 << 20
@@ -155,6 +163,13 @@ class Settings(BaseSettings):
         if isinstance(value, dict):
             value = ",".join(f"{name}:{number}" for name, number in value.items())
         return _pool_sizes(value) if isinstance(value, str) else value
+
+    @field_validator("cookie_secret")
+    @classmethod
+    def _check_secret(cls, secret: str) -> str:
+        if 0 < len(secret) < MIN_SECRET_CHARACTERS:
+            raise ValueError(f"a secret has at least {MIN_SECRET_CHARACTERS} characters (openssl rand -hex 32)")
+        return secret
 
     @field_validator("allowed_hosts")
     @classmethod

@@ -21,7 +21,8 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from sandbox.models import RunRequest, RunResult, Status
+from sandbox.models import Caller, RunRequest, RunResult, Status
+from sandbox.store import database as store
 from sandbox.store.history import History
 from scripts import postgres
 
@@ -34,11 +35,15 @@ class Database:
     def __init__(self, name: str, url: str) -> None:
         self.name = name
         self.url = url
-        self._opened: list[History] = []
+        self._opened: list[store.Database] = []
 
     def history(self, limit: int = 100, **bounds: int) -> History:
         """A history over it, as a server has one."""
-        self._opened.append(History(self.url, limit, **bounds))
+        return History(self.open(), limit, **bounds)
+
+    def open(self) -> store.Database:
+        """As a server opens it."""
+        self._opened.append(store.Database(self.url))
         return self._opened[-1]
 
     def execute(self, *statements: str, **values: object) -> list[Any]:
@@ -51,8 +56,8 @@ class Database:
         return rows
 
     def close(self) -> None:
-        for history in self._opened:
-            history.close()
+        for opened in self._opened:
+            opened.close()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -128,6 +133,10 @@ def new_database(socket: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+NOBODY = Caller()
+OPERATOR = Caller(owner="key:operator", is_operator=True)
+
+
 def result(run_id: str, **fields: object) -> RunResult:
     values: dict[str, object] = {
         "id": run_id,
@@ -146,7 +155,7 @@ def ids(history: History, **filters: object) -> list[str]:
 
 def page(history: History, **filters: object) -> tuple[list[str], str | None]:
     """The ids of a page, and where the next one begins."""
-    rows, following = history.page(**filters)  # type: ignore[arg-type]
+    rows, following = history.page(filters.pop("caller", NOBODY), **filters)  # type: ignore[arg-type]
     return [row["id"] for row in rows], following
 
 

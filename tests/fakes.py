@@ -13,8 +13,9 @@ from flask import Flask
 
 from app import create_app, make_server
 from sandbox.errors import SandboxError
-from sandbox.models import RunRequest, RunResult, Status, Stream
+from sandbox.models import Caller, RunRequest, RunResult, Status, Stream
 from sandbox.settings import Settings
+from sandbox.store.keys import Keys
 from web.serving.server import listen
 
 Script = Callable[["Call"], object]
@@ -38,6 +39,7 @@ class FakeExecutor:
         self.requests: list[RunRequest] = []
         self.run_ids: list[str] = []
         self.running: dict[str, threading.Event] = {}
+        self.owners: dict[str, str] = {}
         self.ended: list[str] = []
         self.closed_with: float | None = None
         self.problem: SandboxError | None = None
@@ -56,6 +58,7 @@ class FakeExecutor:
             raise self.problem
         self.requests.append(request)
         self.run_ids.append(run_id)
+        self.owners[run_id] = request.caller.owner
         cancelled = self.running[run_id] = threading.Event()
         call = Call(
             request,
@@ -76,11 +79,12 @@ class FakeExecutor:
     def run_many(self, requests: Sequence[RunRequest], *, gone: Callable[[], bool] | None = None) -> list[RunResult]:
         return [self.run(request, gone=gone) for request in requests]
 
-    def cancel(self, run_id: str) -> bool:
+    def cancel(self, run_id: str, caller: Caller) -> bool:
         event = self.running.get(run_id)
-        if event is not None:
-            event.set()
-        return event is not None
+        if event is None or not caller.may_see(self.owners[run_id]):
+            return False
+        event.set()
+        return True
 
     def check_ready(self) -> None:
         if self.problem:
@@ -102,6 +106,7 @@ def row(run_id: str, **fields: Any) -> dict[str, Any]:
     return {
         "id": run_id,
         "timestamp": "2026-01-01T00:00:00Z",
+        "owner": "",
         "kind": "code",
         "language": "python",
         "code": "print(1)",
@@ -138,30 +143,27 @@ class FakeHistory:
         self._fail()
         self.added.append(result.id)
 
-    def page(self, **asked: Any) -> tuple[list[dict[str, Any]], str | None]:
+    def page(self, caller: Caller, **asked: Any) -> tuple[list[dict[str, Any]], str | None]:
         self._fail()
         self.asked = asked
         start = int(asked["before"].removeprefix("after ")) if asked["before"].startswith("after ") else 0
         end = start + asked["limit"]
         return self.rows[start:end], f"after {end}" if end < len(self.rows) else None
 
-    def get(self, run_id: str) -> dict[str, Any] | None:
+    def get(self, caller: Caller, run_id: str) -> dict[str, Any] | None:
         self._fail()
         return next((item for item in self.rows if item["id"] == run_id), None)
 
-    def delete(self, run_id: str) -> bool:
+    def delete(self, caller: Caller, run_id: str) -> bool:
         self._fail()
         before = len(self.rows)
         self.rows = [item for item in self.rows if item["id"] != run_id]
         return len(self.rows) < before
 
-    def clear(self) -> int:
+    def clear(self, caller: Caller, *, everybodys: bool = False) -> int:
         self._fail()
         count, self.rows = len(self.rows), []
         return count
-
-    def close(self) -> None:
-        pass
 
     def _fail(self) -> None:
         if self.problem:
@@ -171,6 +173,11 @@ class FakeHistory:
 def web_app(settings: Settings, executor: FakeExecutor | None = None, history: FakeHistory | None = None) -> Flask:
     """The application over fakes."""
     return create_app(settings, executor or FakeExecutor(), history or FakeHistory())  # type: ignore[arg-type]
+
+
+def keys_of(app: Flask) -> Keys:
+    """The keys that an application knows."""
+    return Keys(app.extensions["database"])
 
 
 def body_limit(path: str, settings: Settings) -> int:

@@ -16,12 +16,40 @@ from pydantic import Field
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
-from sandbox.errors import Busy, Cancelled, EngineError, HistoryError, InvalidRequest, NotFound, SandboxError
+from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, NotFound, SandboxError, StoreError
 
 log = logging.getLogger(__name__)
 
 ENGINE_RETRY_SECONDS = 5
 """What `Retry-After` says while the engine cannot run programs: it is looked at again by then."""
+
+
+CHALLENGE = 'Bearer realm="Safe Code Executor"'
+"""What `WWW-Authenticate` says: https://www.rfc-editor.org/rfc/rfc6750#section-3"""
+
+
+class Unauthorized(SandboxError):
+    """Who asks has to say who he is."""
+
+    code = "unauthorized"
+
+
+class KeyRequired(Unauthorized):
+    """This server answers only those who have a key."""
+
+    code = "key_required"
+
+
+class WrongKey(Unauthorized):
+    """What was given as a key is none, or none any more."""
+
+    code = "wrong_key"
+
+
+class OperatorOnly(SandboxError):
+    """Only an operator may do this."""
+
+    code = "operator_only"
 
 
 class ForeignOrigin(SandboxError):
@@ -44,14 +72,16 @@ class UnsupportedMediaType(SandboxError):
 
 STATUS_OF: dict[type[SandboxError], int] = {
     InvalidRequest: 400,
+    Unauthorized: 401,
     ForeignOrigin: 403,
+    OperatorOnly: 403,
     NotFound: 404,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
     Busy: 503,
     Cancelled: 503,
     EngineError: 503,
-    HistoryError: 503,
+    StoreError: 503,
     SandboxError: 500,
 }
 """The most specific class counts."""
@@ -107,6 +137,8 @@ def answer(problem: SandboxError) -> Response:
         response.headers["Retry-After"] = str(problem.retry_after_seconds)
     elif isinstance(problem, EngineError):
         response.headers["Retry-After"] = str(ENGINE_RETRY_SECONDS)
+    elif isinstance(problem, Unauthorized):
+        response.headers["WWW-Authenticate"] = CHALLENGE
     return response
 
 

@@ -42,8 +42,8 @@ SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
 )
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-OPEN_TO_LINKS = ("index", "static")
-"""Endpoints that other pages may lead to. They cost next to nothing, and tell nothing."""
+PAGE = ("index", "static")
+"""Endpoints of the page. Anybody may see it, and other pages may lead to it: it costs and tells next to nothing."""
 API_METHODS = "GET, POST, DELETE"
 PREFLIGHT_SECONDS = "600"
 
@@ -87,7 +87,7 @@ def check_origin(request: Request, allowed: frozenset[str]) -> None:
 
     :raises ForeignOrigin: always with the same words, whatever the header said.
     """
-    if request.method == "OPTIONS" or (request.method in ("GET", "HEAD") and request.endpoint in OPEN_TO_LINKS):
+    if request.method == "OPTIONS" or (request.method in ("GET", "HEAD") and request.endpoint in PAGE):
         return
     origin = request.headers.get("Origin")
     if origin is not None and origin.lower() in allowed:
@@ -116,7 +116,7 @@ def _add_cors(response: Response, request: Request) -> None:
     response.headers["Access-Control-Expose-Headers"] = "X-Run-Id, Retry-After"
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
         response.headers["Access-Control-Allow-Methods"] = API_METHODS
-        response.headers["Access-Control-Allow-Headers"] = "Content-Type"
+        response.headers["Access-Control-Allow-Headers"] = "Content-Type, Authorization"
         response.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
 
 

@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from sandbox.errors import InvalidRequest, SandboxError
+from sandbox.errors import InvalidRequest, KeysError, SandboxError
 from sandbox.models import RunId
 from sandbox.settings import Settings
-from web.errors import BodyTooLarge, Error, ForeignOrigin, UnsupportedMediaType, status_of
+from web.errors import BodyTooLarge, Error, ForeignOrigin, Unauthorized, UnsupportedMediaType, status_of
 from web.route import Route
 
 Json = dict[str, Any]
@@ -27,16 +27,23 @@ REF = "#/components/schemas/{model}"
 RUN_ID = TypeAdapter(RunId).json_schema()
 
 EVERY_ROUTE = (InvalidRequest, ForeignOrigin, SandboxError)
+EVERY_CALLER = (Unauthorized, KeysError)
 EVERY_BODY = (BodyTooLarge, UnsupportedMediaType)
 
 ERRORS = {
     "400": "The request cannot be carried out as it stands; the sentence says what is wrong with it.",
-    "403": "A page of another origin sent it.",
+    "401": "No key where one is needed, or one that is not known here.",
+    "403": "A page of another origin sent it, or it is for operators only.",
     "404": "There is no such run.",
     "413": "The body is larger than this route takes.",
     "415": "The body is of a kind that this route does not take.",
     "500": "A bug of ours.",
-    "503": "Not now: every place is taken, or the container engine or the history does not answer.",
+    "503": "Not now: every place is taken, or the container engine or the database does not answer.",
+}
+
+HEADERS: dict[str, Json] = {
+    "401": {"WWW-Authenticate": {"description": "What to send.", "schema": {"type": "string"}}},
+    "503": {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}},
 }
 
 STREAMED = (
@@ -45,14 +52,15 @@ STREAMED = (
 )
 
 
-def describe(routes: Iterable[Route], settings: Settings) -> Json:
-    """The OpenAPI document of a server with these routes."""
+def describe(routes: Iterable[Route], settings: Settings, cookie: str) -> Json:
+    """The OpenAPI document of a server with these routes. `cookie` is the name of its cookie."""
     routes = list(routes)
     schemas, components = _schemas(routes, settings)
     paths: Json = {}
     for route in routes:
         path = re.sub("<(.*?)>", r"{\1}", route.path)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas)
+        security = _security(settings) if route.needs_caller else []
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas) | {"security": security}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -66,6 +74,10 @@ def describe(routes: Iterable[Route], settings: Settings) -> Json:
             "schemas": components,
             "headers": {"RunId": {"description": "The id of the run.", "schema": _finished(RUN_ID, settings)}},
             "responses": {status: _error_response(status) for status in ERRORS},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "As `cli.py key add` has printed it."},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "Set by `POST /sign-in`."},
+            },
         },
     }
 
@@ -75,8 +87,8 @@ def describe(routes: Iterable[Route], settings: Settings) -> Json:
 
 def _operation(route: Route, schemas: dict[Any, Json]) -> Json:
     answers = {"200": _answer(route, schemas[route, "answers"])}
-    errors = (*EVERY_ROUTE, *(EVERY_BODY if route.body else ()), *route.errors)
-    for status in sorted({str(status_of(error)) for error in errors}):
+    errors = (*EVERY_ROUTE, *(EVERY_CALLER if route.needs_caller else ()), *(EVERY_BODY if route.body else ()))
+    for status in sorted({str(status_of(error)) for error in (*errors, *route.errors)}):
         answers[status] = {"$ref": f"#/components/responses/{status}"}
     first, *others = route.name.split("_")
     operation: Json = {
@@ -90,6 +102,11 @@ def _operation(route: Route, schemas: dict[Any, Json]) -> Json:
         content = {route.body.media_type: {"schema": schemas[route, "body"]}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _security(settings: Settings) -> list[Json]:
+    """Ways to be let in, any of them; `{}` is as nobody."""
+    return [*([] if settings.require_key else [{}]), {"key": []}, {"cookie": []}]
 
 
 def _answer(route: Route, schema: Json) -> Json:
@@ -106,10 +123,8 @@ def _error_response(status: str) -> Json:
         "description": ERRORS[status],
         "content": {"application/json": {"schema": {"$ref": REF.format(model=Error.__name__)}}},
     }
-    if status == "503":
-        response["headers"] = {
-            "Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}
-        }
+    if header := HEADERS.get(status):
+        response["headers"] = header
     return response
 
 

@@ -15,7 +15,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from sandbox.errors import SandboxError
 from sandbox.settings import Settings
+from web.callers import admit
 from web.errors import json_response
+from web.guards import PAGE
 from web.reading import read_query
 
 NO_BODY_BYTES = 64 << 10
@@ -54,6 +56,8 @@ class Route:
     """Beside those that every route has, or every route with a body."""
     streams: bool
     """Whether a run can be followed as events, too."""
+    needs_caller: bool
+    """Whether it is only for those who may use this server at all, and for nobody who claims to be whom he is not."""
 
 
 class Routes:
@@ -64,8 +68,10 @@ class Routes:
         self._settings = settings
         self._routes: list[Route] = []
         self._limits: dict[str, int] = {}
+        self._open = {*PAGE}
         app.extensions["routes"] = self
         app.before_request(self._bound_body)
+        app.before_request(self._admit)
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
@@ -80,6 +86,7 @@ class Routes:
         query: type[BaseModel] | None = None,
         errors: tuple[type[SandboxError], ...] = (),
         streams: bool = False,
+        needs_caller: bool = True,
     ) -> Callable[[View], View]:
         """Make a function a route. Its name and its docstring's first line are those of the API's description."""
 
@@ -94,8 +101,11 @@ class Routes:
                 query=query,
                 errors=errors,
                 streams=streams,
+                needs_caller=needs_caller,
             )
             self._routes.append(route)
+            if not needs_caller:
+                self._open.add(route.name)
             if body:
                 self._limits[path] = body.limit(self._settings)
             self.app.add_url_rule(path, view.__name__, self._served(route, view), methods=[method])
@@ -111,6 +121,11 @@ class Routes:
 
     def _bound_body(self) -> None:
         request.max_content_length = self.body_limit(request.path)
+
+    def _admit(self) -> None:
+        """Everything but what says that it needs no caller; also a route that was not declared here."""
+        if request.endpoint and request.endpoint not in self._open and request.method != "OPTIONS":
+            admit(request)
 
     def _served(self, route: Route, view: View) -> View:
         @functools.wraps(view)

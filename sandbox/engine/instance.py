@@ -17,6 +17,7 @@ import secrets
 from pathlib import Path
 from typing import TextIO
 
+from sandbox.agreed import made_once
 from sandbox.engine.client import Client
 from sandbox.engine.flags import LABEL
 from sandbox.errors import EngineError
@@ -44,7 +45,7 @@ class Instance:
         """
         self._locks = data_dir / "instances"
         self._locks.mkdir(parents=True, exist_ok=True)
-        self.scope = _scope(data_dir / "scope")
+        self.scope = made_once(data_dir / "scope", secrets.token_hex(8))
         self.id = secrets.token_hex(4)
         self._path = self._locks / self.id
         self._lock = _lock(self._path)
@@ -113,16 +114,6 @@ def _lock(path: Path) -> TextIO:
             if os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 return file
         file.close()
-
-
-def _scope(path: Path) -> str:
-    """The random name in `path`, made if it is not there; two processes that start at once agree on one."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    fresh.write_text(secrets.token_hex(8))
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(fresh)
-    fresh.unlink()
-    return path.read_text().strip()
 
 
 def _remove(client: Client, container: str) -> bool:

@@ -1,24 +1,95 @@
-"""The database that a URL names: whether there can be one, and how a connection to it is set up."""
+"""The database that a URL names: whether there can be one, how a connection to it is set up, and what goes wrong."""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from sqlalchemy import Connection, exc, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from sandbox.errors import StoreError
 from sandbox.settings import Settings, SettingsError
+from sandbox.store.migrations import prepare_schema
 
 BUSY_SECONDS = 2
 """How long a write waits for another process that writes to the same SQLite file."""
 
-LOCK = 5_216_047_337_410_211
-"""Of the numbers that PostgreSQL can lock, any that nobody else who uses the same database will choose."""
+SQLITE_PROBLEMS = {
+    sqlite3.SQLITE_NOTADB: "The database's file is damaged; moved away, a new one takes its place.",
+    sqlite3.SQLITE_CORRUPT: "The database's file is damaged; moved away, a new one takes its place.",
+    sqlite3.SQLITE_BUSY: "Another process keeps the database locked.",
+    sqlite3.SQLITE_FULL: "The disk of the database is full.",
+    sqlite3.SQLITE_READONLY: "The database's file may not be written.",
+    sqlite3.SQLITE_CANTOPEN: "The database's file cannot be opened.",
+}
+"""By primary result code: https://www.sqlite.org/rescode.html"""
+
+
+class Database:
+    """What the history and the keys are kept in. Thread-safe; connects at first use, and then makes its tables."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is SQLAlchemy's."""
+        self._url = url
+        self._connecting = threading.Lock()
+        self._engine: Engine | None = None
+
+    @contextmanager
+    def reading(self, error: type[StoreError]) -> Iterator[Connection]:
+        """A connection; what goes wrong with it is raised as `error`, in words for everybody."""
+        with _translated(error), self._connected().connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, error: type[StoreError]) -> Iterator[Connection]:
+        """The same in a transaction, which is undone when anything is raised in it."""
+        with _translated(error), self._connected().begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection; the next use opens new ones."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _connected(self) -> Engine:
+        with self._connecting:
+            if self._engine is None:
+                engine = create_engine(self._url, pool_pre_ping=not self._url.startswith("sqlite"))
+                if engine.dialect.name == "sqlite":
+                    event.listen(engine, "connect", prepare_sqlite)
+                try:
+                    prepare_schema(engine)
+                except BaseException:
+                    engine.dispose()
+                    raise
+                self._engine = engine
+            return self._engine
+
+
+@contextmanager
+def _translated(error: type[StoreError]) -> Iterator[None]:
+    try:
+        yield
+    except (exc.SQLAlchemyError, OSError, ImportError, StoreError) as problem:
+        raise error(_sentence(problem)) from problem
+
+
+def _sentence(problem: Exception) -> str:
+    """What is wrong and can be told to anybody: no path, no SQL."""
+    if isinstance(problem, StoreError):
+        return problem.message
+    if isinstance(problem, ImportError):
+        return "The Python driver for the database is not installed."
+    code = getattr(problem.orig, "sqlite_errorcode", 0) if isinstance(problem, exc.DBAPIError) else 0
+    return SQLITE_PROBLEMS.get(code & 0xFF, "The database cannot be used at the moment.")
 
 
 def url_of(settings: Settings) -> str:
-    """The SQLAlchemy URL of the history.
+    """The SQLAlchemy URL of the database.
 
     :raises SettingsError: the setting is no URL, or names a database or a driver that is not there. It is not
         repeated, since it may hold a password.
@@ -40,15 +111,6 @@ def _problem(url: str) -> str:
     except ImportError:
         return "the Python driver for this database is not installed"
     return ""
-
-
-def begin_alone(connection: Connection) -> None:
-    """Begin a transaction once the others that have begun like this, in any process, have ended."""
-    if connection.dialect.name == "sqlite":
-        # Its driver would begin only with the first change of a row, and commit each change of a table.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    elif connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
 def prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

@@ -1,23 +1,21 @@
-"""What has been run: a table in a database, SQLite unless told otherwise. Knows nothing of containers or HTTP."""
+"""What has been run: a table in a database, SQLite unless told otherwise. Knows nothing of containers or HTTP.
+
+Whoever asks is told of what he may see (`Caller.may_see`), as if there were nothing else.
+"""
 
 from __future__ import annotations
 
 import re
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, create_engine, delete, event, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, true, union_all
 from sqlalchemy import or_ as any_of
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sandbox.errors import HistoryError, NotFound
-from sandbox.models import RunRequest, RunResult
-from sandbox.store.database import prepare_sqlite
-from sandbox.store.migrations import prepare_schema
+from sandbox.models import Caller, RunRequest, RunResult
+from sandbox.store.database import Database
 from sandbox.store.rows import LONG_FIELDS, MARK_BYTES, SHORT_CHARACTERS, parted, shortened, storable, to_json, to_row
 from sandbox.store.tables import RESTS, RUNS
 
@@ -40,47 +38,23 @@ CURSOR = re.compile(CURSOR_PREFIX + "([0-9]{1,18})")
 ADD_RUN, ADD_RESTS = insert(RUNS), insert(RESTS)
 """Made once, with the values as parameters: SQLAlchemy then finds its SQL by identity and need not build it again."""
 
-SQLITE_PROBLEMS = {
-    sqlite3.SQLITE_NOTADB: "The history's file is damaged; moved away, a new one takes its place.",
-    sqlite3.SQLITE_CORRUPT: "The history's file is damaged; moved away, a new one takes its place.",
-    sqlite3.SQLITE_BUSY: "Another process keeps the history locked.",
-    sqlite3.SQLITE_FULL: "The disk of the history is full.",
-    sqlite3.SQLITE_READONLY: "The history's file may not be written.",
-    sqlite3.SQLITE_CANTOPEN: "The history's file cannot be opened.",
-}
-"""By primary result code: https://www.sqlite.org/rescode.html"""
-
 
 class History:
-    """The store. Thread-safe; connects at first use."""
+    """The store. Thread-safe."""
 
-    def __init__(self, url: str, limit: int, *, max_bytes: int = 256 << 20, output_bytes: int = 1 << 20) -> None:
-        """`url` is SQLAlchemy's; `limit` is the number of runs kept, 0 for none, and `max_bytes` what they may take.
+    def __init__(
+        self, database: Database, limit: int, *, max_bytes: int = 256 << 20, output_bytes: int = 1 << 20
+    ) -> None:
+        """`limit` is the number of runs kept, 0 for none, and `max_bytes` what they may take.
 
         `output_bytes` is what is kept of output, and of errors.
         """
-        self._url = url
+        self._database = database
         self._limit = limit
         self._max_bytes = max_bytes
         self._field_bytes = output_bytes + MARK_BYTES
         self._since_trim = RETENTION_SLACK
         self._bytes: int | None = None
-        self._connecting = threading.Lock()
-        self._engine: Engine | None = None
-
-    def _connected(self) -> Engine:
-        with self._connecting:
-            if self._engine is None:
-                engine = create_engine(self._url, pool_pre_ping=not self._url.startswith("sqlite"))
-                if engine.dialect.name == "sqlite":
-                    event.listen(engine, "connect", prepare_sqlite)
-                try:
-                    prepare_schema(engine)
-                except BaseException:
-                    engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
 
     def add(self, request: RunRequest, result: RunResult) -> None:
         """Store one finished run.
@@ -90,7 +64,7 @@ class History:
         if not self._limit:
             return
         run, rests = parted(to_row(request, result, self._field_bytes))
-        with _translated(), self._connected().begin() as connection:
+        with self._database.writing(HistoryError) as connection:
             added = connection.execute(ADD_RUN, run)
             if rests:
                 assert added.inserted_primary_key is not None
@@ -125,6 +99,7 @@ class History:
 
     def page(
         self,
+        caller: Caller,
         *,
         limit: int = 50,
         before: str = "",
@@ -147,108 +122,113 @@ class History:
         wanted = max(0, min(limit, self._limit))
         deadline = time.monotonic() + SEARCH_SECONDS
         found: list[RowMapping] = []
-        with _translated(), self._connected().connect() as connection:
+        with self._database.reading(HistoryError) as connection:
             conditions = list(_conditions(text, language, status, connection.dialect.name))
-            position = _position(connection, before)
+            position = _position(connection, caller, before)
             is_late = False
             while wanted and len(found) <= wanted:
-                end = _end_of_rows(connection, position)
-                if end is None:
+                numbers = _next_numbers(connection, caller, position)
+                if not numbers:
                     return shortened(map(dict, found)), None
                 if is_late:
                     break
-                found += _rows(connection, conditions, below=position, end=end, limit=wanted + 1 - len(found))
-                position = end
+                found += _rows(connection, conditions, numbers, limit=wanted + 1 - len(found))
+                position = numbers[-1]
                 is_late = time.monotonic() > deadline or gone()
         shown = found[:wanted]
         if len(found) > wanted and shown:
             position = shown[-1]["seq"]
         return shortened(map(dict, shown)), f"{CURSOR_PREFIX}{position}" if wanted else None
 
-    def get(self, run_id: str) -> dict[str, Any] | None:
+    def get(self, caller: Caller, run_id: str) -> dict[str, Any] | None:
         """One run, whole; None when it is not there.
 
         :raises HistoryError: when the store cannot be read.
         """
-        with _translated(), self._connected().connect() as connection:
-            row = connection.execute(select(RUNS).where(RUNS.c.id == run_id)).mappings().first()
+        with self._database.reading(HistoryError) as connection:
+            row = connection.execute(select(RUNS).where(RUNS.c.id == run_id, _seen_by(caller))).mappings().first()
             if row is None:
                 return None
             rests = connection.execute(select(RESTS).where(RESTS.c.seq == row["seq"])).mappings().first()
         return to_json({**row, **{name: row[name] + rests[name] for name in LONG_FIELDS}} if rests else dict(row))
 
-    def delete(self, run_id: str) -> bool:
+    def delete(self, caller: Caller, run_id: str) -> bool:
         """Forget one run; False when it was not there.
 
         :raises HistoryError: when the store cannot be written.
         """
-        with _translated(), self._connected().begin() as connection:
-            return connection.execute(delete(RUNS).where(RUNS.c.id == run_id)).rowcount > 0
+        with self._database.writing(HistoryError) as connection:
+            return connection.execute(delete(RUNS).where(RUNS.c.id == run_id, _seen_by(caller))).rowcount > 0
 
-    def clear(self) -> int:
-        """Forget all runs, and give their room back; how many there were.
+    def clear(self, caller: Caller, *, everybodys: bool = False) -> int:
+        """Forget a caller's own runs and nobody's, or everybody's as far as he sees them; how many there were.
 
         :raises HistoryError: when the store cannot be written.
         """
-        with _translated():
-            with self._connected().begin() as connection:
-                count = connection.execute(delete(RUNS)).rowcount
-            if self._connected().dialect.name == "sqlite":
-                with self._connected().connect() as connection:
-                    connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
-                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        forgotten = _seen_by(caller) if everybodys else RUNS.c.owner.in_(_owners(caller))
+        with self._database.writing(HistoryError) as connection:
+            count = connection.execute(delete(RUNS).where(forgotten)).rowcount
+        with self._database.reading(HistoryError) as connection:
+            if connection.dialect.name == "sqlite":
+                _tidy_sqlite(connection.execution_options(isolation_level="AUTOCOMMIT"))
         return count
 
-    def close(self) -> None:
-        """Close every connection; the next use opens new ones."""
-        if self._engine is not None:
-            self._engine.dispose()
+
+def _tidy_sqlite(connection: Connection) -> None:
+    """Leave nothing readable of what was forgotten, and give its room back once all is.
+
+    VACUUM writes what is left anew, while nobody else can write. Room between what others keep is used again.
+    """
+    if connection.execute(select(RUNS.c.seq).limit(1)).first() is None:
+        connection.exec_driver_sql("VACUUM")
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, OSError, ImportError) as problem:
-        raise HistoryError(f"{_sentence(problem)} Running programs still works.") from problem
+def _owners(caller: Caller) -> list[str]:
+    """Himself, and nobody if what nobody ran is his, too."""
+    return [*([caller.owner] if caller.owner else []), *([""] if caller.sees_nobodys else [])]
 
 
-def _sentence(problem: Exception) -> str:
-    """What is wrong and can be told to anybody: no path, no SQL."""
-    if isinstance(problem, ImportError):
-        return "The Python driver for the history's database is not installed."
-    code = getattr(problem.orig, "sqlite_errorcode", 0) if isinstance(problem, DBAPIError) else 0
-    return SQLITE_PROBLEMS.get(code & 0xFF, "The history cannot be used at the moment.")
+def _seen_by(caller: Caller) -> ColumnElement[bool]:
+    """`Caller.may_see`, of rows."""
+    return true() if caller.is_operator else RUNS.c.owner.in_(_owners(caller))
 
 
-def _position(connection: Connection, before: str) -> int:
+def _position(connection: Connection, caller: Caller, before: str) -> int:
     """The number of the row that a cursor or a run's id names; without one, a number above all."""
     if not before:
         return int(connection.execute(select(func.max(RUNS.c.seq))).scalar() or 0) + 1
     if match := CURSOR.fullmatch(before):
         return int(match[1])
-    position = connection.execute(select(RUNS.c.seq).where(RUNS.c.id == before)).scalar()
+    position = connection.execute(select(RUNS.c.seq).where(RUNS.c.id == before, _seen_by(caller))).scalar()
     if position is None:
         raise NotFound("before: no run of that id is in the history.")
     return int(position)
 
 
-def _end_of_rows(connection: Connection, position: int) -> int | None:
-    """The number of the last of the next rows to look through; None when there are none below `position`."""
-    below = select(RUNS.c.seq).where(RUNS.c.seq < position).order_by(RUNS.c.seq.desc()).limit(SCANNED_ROWS).subquery()
-    end: int | None = connection.execute(select(func.min(below.c.seq))).scalar()
-    return end
+def _next_numbers(connection: Connection, caller: Caller, position: int) -> list[int]:
+    """The numbers of the next rows to look through, newest first; none when there are none below `position`.
+
+    Each owner's are found by the index, so that many rows of others cost nothing.
+    """
+    mine = [true()] if caller.is_operator else [RUNS.c.owner == owner for owner in _owners(caller)]
+    newest = select(RUNS.c.seq).where(RUNS.c.seq < position).order_by(RUNS.c.seq.desc()).limit(SCANNED_ROWS)
+    parts = [select(newest.where(condition).subquery().c.seq) for condition in mine]
+    if not parts:
+        return []
+    together = union_all(*parts).subquery()
+    numbers = select(together.c.seq).order_by(together.c.seq.desc()).limit(SCANNED_ROWS)
+    return list(connection.execute(numbers).scalars())
 
 
 def _rows(
-    connection: Connection, conditions: Sequence[ColumnElement[bool]], *, below: int, end: int, limit: int
+    connection: Connection, conditions: Sequence[ColumnElement[bool]], numbers: Sequence[int], limit: int
 ) -> Sequence[RowMapping]:
-    """Rows with numbers less than `below`, down to `end`, newest first."""
+    """Those rows of these numbers that meet the conditions, newest first."""
     columns: list[ColumnElement[Any]] = [column for column in RUNS.c if column.name not in LONG_FIELDS]
     # One character more than is shown tells whether there is more; length() would read the field again.
     columns += [func.substr(RUNS.c[name], 1, SHORT_CHARACTERS + 1).label(name) for name in LONG_FIELDS]
-    between = (RUNS.c.seq < below, RUNS.c.seq >= end)
-    query = select(*columns).where(*between, *conditions).order_by(RUNS.c.seq.desc()).limit(limit)
+    query = select(*columns).where(RUNS.c.seq.in_(numbers), *conditions).order_by(RUNS.c.seq.desc()).limit(limit)
     return connection.execute(query).mappings().all()
 
 

@@ -28,28 +28,36 @@ from sqlalchemy import (
     update,
 )
 
-from sandbox.errors import HistoryError
-from sandbox.store.database import begin_alone
+from sandbox.errors import StoreError
 from sandbox.store.rows import LONG_FIELDS, TEXT_FIELDS, parted
 from sandbox.store.tables import METADATA, RUNS, VERSIONS
+
+LOCK = 5_216_047_337_410_211
+"""Of the numbers that PostgreSQL can lock, any that nobody else who uses the same database will choose."""
 
 
 def prepare_schema(engine: Engine) -> None:
     """Create the tables, or change those of an older version: all of it or nothing, and once, whoever else does so.
 
-    :raises HistoryError: when a newer version of this program has written the database.
+    :raises StoreError: when a newer version of this program has written the database.
     """
     with engine.connect() as connection:
         version = _version(connection)
     if version > SCHEMA_VERSION:
-        raise HistoryError(
-            "A newer version of this program has written the history; this one leaves it alone. "
-            "Running programs still works."
-        )
+        raise StoreError("A newer version of this program has written the database; this one leaves it alone.")
     if version < SCHEMA_VERSION:
         with engine.begin() as connection:
             begin_alone(connection)
             _bring_up_to_date(connection)
+
+
+def begin_alone(connection: Connection) -> None:
+    """Begin a transaction once the others that have begun like this, in any process, have ended."""
+    if connection.dialect.name == "sqlite":
+        # Its driver would begin only with the first change of a row, and commit each change of a table.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
 def _bring_up_to_date(connection: Connection) -> None:
@@ -66,7 +74,7 @@ def _version(connection: Connection) -> int:
     """The version of the tables that are there; 0 when there are none.
 
     Without a number they are from before numbers were written down, or from a start of old that was cut short: then
-    their columns tell.
+    their tables and columns tell.
     """
     tables = inspect(connection)
     if tables.has_table(VERSIONS.name) and (
@@ -75,15 +83,15 @@ def _version(connection: Connection) -> int:
         return int(number)
     if not tables.has_table(RUNS.name):
         return 0
-    columns = {column["name"] for column in tables.get_columns(RUNS.name)}
-    return max((each.version for each in MIGRATIONS if each.adds in columns), default=1)
+    there = {column["name"] for column in tables.get_columns(RUNS.name)} | {*tables.get_table_names()}
+    return max((each.version for each in MIGRATIONS if each.adds in there), default=1)
 
 
 @dataclass(frozen=True)
 class Migration:
     version: int
     adds: str
-    """A column of `runs` that no earlier version has."""
+    """A column of `runs`, or a table, that no earlier version has."""
     take: Callable[[Connection], None]
 
 
@@ -121,7 +129,21 @@ def _gather_results(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE runs DROP COLUMN {moved.name}")
 
 
-MIGRATIONS = (Migration(2, "stored_bytes", _part_long_text), Migration(3, "result", _gather_results))
+def _add_keys(connection: Connection) -> None:
+    """Runs are found by owner, and there are keys. Runs that are there already stay nobody's."""
+    connection.exec_driver_sql("CREATE INDEX runs_of_owner ON runs (owner, seq)")
+    connection.exec_driver_sql(
+        "CREATE TABLE api_keys (name VARCHAR(64) NOT NULL PRIMARY KEY, hash VARCHAR(64) NOT NULL, "
+        "is_operator BOOLEAN NOT NULL, runs_at_once INTEGER, cpu_seconds_per_hour FLOAT, created VARCHAR(32) NOT NULL, "
+        "UNIQUE (hash))"
+    )
+
+
+MIGRATIONS = (
+    Migration(2, "stored_bytes", _part_long_text),
+    Migration(3, "result", _gather_results),
+    Migration(4, "api_keys", _add_keys),
+)
 
 SCHEMA_VERSION = MIGRATIONS[-1].version
 """What today's tables are. A change of them takes a migration."""

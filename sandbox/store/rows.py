@@ -18,7 +18,20 @@ from sandbox.models import RunRequest, RunResult
 LONG_FIELDS = ("code", "stdin", "output", "error")
 TEXT_FIELDS = (*LONG_FIELDS, "entry", "archive", "args")
 
-RUN_FIELDS = ("id", "timestamp", "kind", "language", "code", "entry", "archive", "args", "stdin", "output", "error")
+RUN_FIELDS = (
+    "id",
+    "timestamp",
+    "owner",
+    "kind",
+    "language",
+    "code",
+    "entry",
+    "archive",
+    "args",
+    "stdin",
+    "output",
+    "error",
+)
 """What callers are shown of a run that has a column of its own, but for the status, in this order."""
 
 SHORT_CHARACTERS = 2000

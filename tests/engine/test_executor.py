@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ import executor as executor_module
 from executor import Executor, new_run_id
 from sandbox.errors import Busy, InvalidRequest
 from sandbox.intake.archive import check_archive
-from sandbox.models import RunRequest, RunResult, Status, Stream
+from sandbox.models import Caller, RunRequest, RunResult, Status, Stream
 from sandbox.settings import Settings
 from tests import zips
 from tests.conftest import containers, eventually
@@ -62,25 +63,28 @@ def test_characters_are_not_torn_apart_on_their_way(executor: Executor) -> None:
     assert pieces == ["é", "世", "🎉"]
 
 
-def test_a_run_is_cancelled_from_another_thread(executor: Executor) -> None:
+def test_a_run_is_cancelled_from_another_thread_by_its_owner(executor: Executor) -> None:
     results: list[RunResult] = []
     up = threading.Event()
     run_id = new_run_id()
+    request = replace(SLEEP, caller=Caller(owner="key:ada"))
     thread = threading.Thread(
-        target=lambda: results.append(executor.run(SLEEP, run_id=run_id, on_output=lambda *_: up.set()))
+        target=lambda: results.append(executor.run(request, run_id=run_id, on_output=lambda *_: up.set()))
     )
     thread.start()
     assert up.wait(30)
-    assert executor.cancel(run_id)
+    for stranger in (Caller(), Caller(owner="key:bob"), Caller(owner="page:ada")):
+        assert not executor.cancel(run_id, stranger)
+    assert executor.cancel(run_id, request.caller)
     thread.join(5)
     (result,) = results
     assert (result.status, result.exit_code, result.output) == (Status.CANCELLED, -1, "up\n")
     assert result.error.endswith("Execution cancelled.")
-    assert not executor.cancel(run_id)
+    assert not executor.cancel(run_id, request.caller)
 
 
 def test_nobody_can_be_cancelled_by_a_name_that_is_unknown(executor: Executor) -> None:
-    assert not executor.cancel("0" * 16)
+    assert not executor.cancel("0" * 16, Caller())
 
 
 def test_a_batch_keeps_its_order(executor: Executor) -> None:

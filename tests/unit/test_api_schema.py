@@ -23,8 +23,9 @@ from app import create_app
 from sandbox.intake.inputs import NOT_BLANK
 from sandbox.models import RunRequest, RunResult, Status
 from sandbox.settings import Settings, load
-from sandbox.store.database import url_of
+from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
+from tests.databases import NOBODY
 from tests.fakes import FakeExecutor, web_app
 from web import errors
 from web.route import Body, Routes, adapter_of
@@ -48,9 +49,10 @@ class RecordingExecutor(FakeExecutor):
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = load(data_dir=tmp_path_factory.mktemp("schema"))
-    history = History(url_of(settings), 50)
-    yield create_app(settings, RecordingExecutor(history), history)  # type: ignore[arg-type]
-    history.close()
+    database = Database(url_of(settings))
+    history = History(database, 50)
+    yield create_app(settings, RecordingExecutor(history), history, database)  # type: ignore[arg-type]
+    database.close()
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +68,11 @@ def described(settings: Settings) -> Any:
     return web_app(settings).test_client().get("/openapi.json").get_json()
 
 
-PATHS = described(load())["paths"]
+PATHS = described(load(cookie_secret="x" * 32))["paths"]
 OPERATIONS = [(method.upper(), path) for path, item in PATHS.items() for method in item]
 
 
-REFUSING = [("POST", "/run"), ("POST", "/run-zip"), ("POST", "/run-batch"), ("GET", "/history")]
+REFUSING = [("POST", "/sign-in"), ("POST", "/run"), ("POST", "/run-zip"), ("POST", "/run-batch"), ("GET", "/history")]
 """Those that can be asked in a wrong way: they take a body or a query."""
 
 
@@ -111,7 +113,7 @@ def served_by(application: Flask) -> set[tuple[str, str]]:
 
 
 def test_a_route_that_declares_nothing_would_be_found() -> None:
-    application = web_app(load())
+    application = web_app(load(cookie_secret="x" * 32))
     application.get("/new")(lambda: "")
     declared = {(route.method, route.path) for route in application.extensions["routes"]}
     assert served_by(application) - declared == {("GET", "/new")}
@@ -135,15 +137,17 @@ def test_every_operation_has_a_summary_and_a_schema_for_what_it_takes_and_answer
     operation = PATHS[path][method.lower()]
     assert operation["summary"].endswith(".")
     assert operation["responses"]["200"]["content"]["application/json"]["schema"]
-    assert ("requestBody" in operation) == (method == "POST") == ("413" in operation["responses"])
+    has_body = method == "POST" and path != "/sign-out"
+    assert ("requestBody" in operation) == has_body == ("413" in operation["responses"])
 
 
 def test_what_the_store_hands_out_is_what_the_description_says_of_a_run(tmp_path: Path) -> None:
-    history = History(url_of(load(data_dir=tmp_path)), 50)
+    database = Database(url_of(load(data_dir=tmp_path)))
+    history = History(database, 50)
     result = RunResult("0123456789abcdef", "python", Status.OK, "", "", 0)
     history.add(RunRequest("python", "1"), result)
-    stored = history.get(result.id)
-    history.close()
+    stored = history.get(NOBODY, result.id)
+    database.close()
     assert stored is not None
     assert stored.keys() == {field.name for field in fields(HistoryRow)}
 

@@ -25,7 +25,7 @@ from sandbox.errors import (
 )
 from sandbox.models import RunRequest, RunResult, Status
 from sandbox.settings import load
-from tests.fakes import FakeExecutor, FakeHistory, row, web_app
+from tests.fakes import FakeExecutor, FakeHistory, keys_of, row, web_app
 from web.errors import STATUS_OF, status_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -246,6 +246,18 @@ def test_the_history_can_be_cleared(client: FlaskClient) -> None:
     assert client.get("/history").get_json() == {"history": [], "next": None}
 
 
+def test_only_an_operator_forgets_the_runs_of_everybody(client: FlaskClient, history: FakeHistory) -> None:
+    refused = client.delete("/history?owner=all")
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "operator_only")
+    assert len(history.rows) == 5
+    keys = keys_of(client.application)
+    keys.add("ada")
+    key = keys.add("op", is_operator=True)
+    assert client.delete("/history?owner=all", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    assert history.rows == []
+    assert client.delete("/history?owner=ada").get_json()["code"] == "bad_query"
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/history"), ("GET", "/history/x"), ("DELETE", "/history")])
 def test_a_broken_store_is_a_503_on_the_history_only(
     client: FlaskClient, history: FakeHistory, method: str, path: str
@@ -298,7 +310,7 @@ def test_an_executor_that_the_app_makes_writes_to_the_history(tmp_path: Path, mo
     monkeypatch.setattr(app_module, "Executor", make_executor)
     history = FakeHistory()
     app = app_module.create_app(load(data_dir=tmp_path), history=history)  # type: ignore[arg-type]
-    (observer,) = made["observers"]
-    observer(RunRequest("python", "x"), RunResult("a", "python", Status.OK, "", "", 0))
+    for observer in made["observers"]:
+        observer(RunRequest("python", "x"), RunResult("a", "python", Status.OK, "", "", 0))
     assert history.added == ["a"]
     assert app.extensions["history"] is history

@@ -17,6 +17,8 @@ STATE_CHANGING = [
     ("POST", "/run"),
     ("POST", "/run-zip"),
     ("POST", "/run-batch"),
+    ("POST", "/sign-in"),
+    ("POST", "/sign-out"),
     ("DELETE", "/history"),
     ("DELETE", "/history/0123456789abcdef"),
     ("DELETE", "/runs/0123456789abcdef"),
@@ -201,7 +203,7 @@ def test_an_allowed_origin_gets_its_preflight_answered(client: FlaskClient, meth
     assert response.status_code in (200, 204)
     assert response.headers["Access-Control-Allow-Origin"] == FRIEND
     assert method in response.headers["Access-Control-Allow-Methods"]
-    assert response.headers["Access-Control-Allow-Headers"] == "Content-Type"
+    assert response.headers["Access-Control-Allow-Headers"] == "Content-Type, Authorization"
 
 
 def test_a_foreign_origin_gets_no_cors_headers_at_all(client: FlaskClient) -> None:

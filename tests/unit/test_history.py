@@ -14,7 +14,7 @@ from sandbox.store import history as history_module
 from sandbox.store.history import History
 from sandbox.store.rows import HEAD_CHARACTERS, SHORT_CHARACTERS, to_row
 from sandbox.store.tables import RUNS
-from tests.databases import Database, fill, ids, page, result
+from tests.databases import NOBODY, OPERATOR, Database, fill, ids, page, result
 
 
 @pytest.fixture
@@ -41,11 +41,12 @@ def test_a_run_comes_back_as_it_was(history: History) -> None:
             queued_ms=0.5,
         ),
     )
-    row = history.get("a")
+    row = history.get(NOBODY, "a")
     assert row is not None
     assert row.pop("timestamp").endswith("Z")
     assert row == {
         "id": "a",
+        "owner": "",
         "kind": "code",
         "language": "node",
         "code": request.code,
@@ -80,7 +81,7 @@ def test_values_have_the_types_of_their_columns() -> None:
 def test_an_archive_is_remembered_by_name_and_entry(history: History) -> None:
     archive = Archive(b"PK", ("main.py",), 10, name="project.zip")
     history.add(RunRequest("python", archive=archive, entry="main.py"), result("a"))
-    row = history.get("a")
+    row = history.get(NOBODY, "a")
     assert row is not None
     assert (row["kind"], row["archive"], row["entry"], row["code"]) == ("zip", "project.zip", "main.py", "")
 
@@ -88,10 +89,10 @@ def test_an_archive_is_remembered_by_name_and_entry(history: History) -> None:
 def test_fields_come_in_their_order(history: History) -> None:
     """One run: text where it belongs. A listing: long text last."""
     fill(history, 1)
-    row = history.get("0000")
-    (listed,) = history.page()[0]
-    run = "id timestamp kind language {} entry archive args {} exit_code status signal truncated duration_ms cpu_ms "
-    run += "memory_kb queued_ms runs_before {} shortened"
+    row = history.get(NOBODY, "0000")
+    (listed,) = history.page(NOBODY)[0]
+    run = "id timestamp owner kind language {} entry archive args {} exit_code status signal truncated "
+    run += "duration_ms cpu_ms memory_kb queued_ms runs_before {} shortened"
     assert " ".join(row or ()).split() == run.format("code", "stdin output error", "").split()
     assert list(listed) == run.format("", "", "code stdin output error").split()
 
@@ -100,8 +101,8 @@ def test_a_new_field_of_results_needs_no_column(history: History, monkeypatch: p
     to_json = RunResult.to_json
     monkeypatch.setattr(RunResult, "to_json", lambda result: to_json(result) | {"runs_before": 7})
     fill(history, 1)
-    row = history.get("0000")
-    assert row and row["runs_before"] == history.page()[0][0]["runs_before"] == 7
+    row = history.get(NOBODY, "0000")
+    assert row and row["runs_before"] == history.page(NOBODY)[0][0]["runs_before"] == 7
 
 
 def test_runs_are_nobodys(database: Database) -> None:
@@ -135,7 +136,7 @@ def test_the_next_page_is_found_when_all_of_this_one_has_been_deleted(history: H
     fill(history, 5)
     shown, following = page(history, limit=2)
     for run_id in shown:
-        history.delete(run_id)
+        history.delete(NOBODY, run_id)
     assert following is not None
     assert ids(history, before=following) == ["0002", "0001", "0000"]
 
@@ -156,9 +157,9 @@ def test_no_rows_are_listed_when_none_are_asked_for(history: History, limit: int
 @pytest.mark.parametrize(("length", "shortened"), [(1999, []), (2000, []), (2001, ["output"])])
 def test_a_listing_cuts_long_fields_and_says_so(history: History, length: int, shortened: list[str]) -> None:
     history.add(RunRequest("python", "x"), result("a", output="é" * length))
-    (row,) = history.page()[0]
+    (row,) = history.page(NOBODY)[0]
     assert (len(row["output"]), row["shortened"]) == (min(length, SHORT_CHARACTERS), shortened)
-    whole = history.get("a")
+    whole = history.get(NOBODY, "a")
     assert whole is not None
     assert (len(whole["output"]), whole["shortened"]) == (length, [])
 
@@ -195,7 +196,7 @@ def test_a_search_looks_at_the_first_8192_characters_of_a_field(
     code, fields = (text, {}) if field == "code" else ("x", {field: text})
     history.add(RunRequest("python", code), result("a", **fields))
     assert ids(history, text="NEEDLE") == found
-    whole = history.get("a")
+    whole = history.get(NOBODY, "a")
     assert whole is not None
     assert whole[field] == text
 
@@ -215,7 +216,7 @@ def test_a_search_ends_when_nobody_waits_for_it(history: History, monkeypatch: p
     monkeypatch.setattr(history_module, "SCANNED_ROWS", 10)
     fill(history, 35)
     asked: list[bool] = []
-    found, _ = history.page(text="nothing", gone=lambda: bool(asked.append(True)) or len(asked) == 2)
+    found, _ = history.page(NOBODY, text="nothing", gone=lambda: bool(asked.append(True)) or len(asked) == 2)
     assert (found, len(asked)) == ([], 2)
 
 
@@ -242,7 +243,7 @@ def test_bytes_of_earlier_servers_count(database: Database) -> None:
     for number in range(40):
         history = database.history(limit=1000, max_bytes=1 << 20)
         history.add(RunRequest("python", "x"), result(f"{number}", output="x" * 50_000))
-        history.close()
+        database.close()
     assert stored_text(database) <= 1 << 20
 
 
@@ -273,7 +274,7 @@ def test_output_that_is_no_text_takes_no_more_room_than_what_the_program_wrote(
     end = "\nExecution timed out after 10 seconds."
     history.add(RunRequest("python", "x"), result("a", output=text, error=text + end))
     assert stored_text(database) <= (2 << 20) + 4096
-    row = history.get("a")
+    row = history.get(NOBODY, "a")
     assert row is not None
     assert row["truncated"]
     assert "bytes not kept" in row["output"]
@@ -289,7 +290,7 @@ def test_a_run_is_stored_as_its_owners(history: History, database: Database) -> 
     history.add(RunRequest("python", "x", caller=Caller("127.0.0.1", owner="key:ann")), result("a"))
     history.add(RunRequest("python", "x"), result("b"))
     assert [row.owner for row in database.execute("SELECT owner FROM runs ORDER BY seq")] == ["key:ann", ""]
-    assert "owner" not in page(history)[0]
+    assert [row["owner"] for row in history.page(OPERATOR)[0]] == ["", "key:ann"]
 
 
 def test_a_limit_of_zero_stores_nothing(database: Database) -> None:
@@ -299,25 +300,23 @@ def test_a_limit_of_zero_stores_nothing(database: Database) -> None:
 
 
 def test_it_survives_a_restart(database: Database) -> None:
-    first = database.history(limit=10)
-    fill(first, 2)
-    first.close()
-    second = database.history(limit=10)
-    assert ids(second) == ["0001", "0000"]
+    fill(database.history(limit=10), 2)
+    database.close()
+    assert ids(database.history(limit=10)) == ["0001", "0000"]
 
 
 def test_runs_can_be_forgotten_one_by_one_and_all_at_once(history: History) -> None:
     fill(history, 3)
-    assert history.delete("0001")
-    assert not history.delete("0001")
-    assert history.get("0001") is None
-    assert history.clear() == 2
+    assert history.delete(NOBODY, "0001")
+    assert not history.delete(NOBODY, "0001")
+    assert history.get(NOBODY, "0001") is None
+    assert history.clear(NOBODY) == 2
     assert ids(history) == []
 
 
 def test_a_forgotten_run_does_not_disturb_paging(history: History) -> None:
     fill(history, 2)
-    history.delete("0001")
+    history.delete(NOBODY, "0001")
     history.add(RunRequest("python", "x"), result("next"))
     assert ids(history, before="next") == ["0000"]
 
@@ -338,9 +337,9 @@ def test_many_threads_may_write_at_once(history: History) -> None:
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec=None)))
 def test_any_text_can_be_stored_and_comes_back(history: History, text: str) -> None:
-    history.clear()
+    history.clear(NOBODY)
     history.add(RunRequest("python", text), result("a", output=text))
-    row = history.get("a")
+    row = history.get(NOBODY, "a")
     assert row is not None
     expected = text.replace("\0", "␀").encode(errors="replace").decode()
     assert (row["code"], row["output"]) == (expected, expected)

@@ -11,23 +11,28 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import HistoryError
-from sandbox.models import RunRequest
+from sandbox.models import Caller, RunRequest
 from sandbox.store import database as database_module
-from sandbox.store import history as history_module
+from sandbox.store.database import Database
 from sandbox.store.history import History
 from sandbox.store.rows import HEAD_CHARACTERS
-from tests.databases import fill, ids, page, result
+from tests.databases import NOBODY, OPERATOR, fill, ids, page, result
 
 
-def url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'history.db'}"
+def in_folder(folder: Path) -> Database:
+    return Database(f"sqlite:///{folder / 'history.db'}")
 
 
 @pytest.fixture
-def history(tmp_path: Path) -> Iterator[History]:
-    store = History(url(tmp_path), limit=100)
-    yield store
-    store.close()
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = in_folder(tmp_path)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def history(database: Database) -> History:
+    return History(database, limit=100)
 
 
 def test_the_file_is_in_wal_mode(history: History, tmp_path: Path) -> None:
@@ -37,42 +42,56 @@ def test_the_file_is_in_wal_mode(history: History, tmp_path: Path) -> None:
     connection.close()
 
 
-def test_one_search_over_the_largest_history_takes_bounded_cpu(tmp_path: Path) -> None:
+def test_one_search_over_the_largest_history_takes_bounded_cpu(database: Database, tmp_path: Path) -> None:
     """The worst for each step: full rows of one letter, and a text that nearly matches at each place of them."""
-    history = History(url(tmp_path), limit=1000)
+    history = History(database, limit=1000)
     text = "a" * HEAD_CHARACTERS
     for number in range(1000):
         history.add(RunRequest("python", text), result(f"{number}", output=text, error=text))
     started = time.process_time()
     found, following = page(history, text="a" * 199 + "b")
     assert time.process_time() - started < 5  # 16 s with LIKE, which compares a letter at a time
-    history.close()
     assert found == []
     assert following is None or following.startswith("row-")
 
 
-def test_the_file_does_not_grow_with_what_has_gone(tmp_path: Path) -> None:
-    history = History(url(tmp_path), limit=1000, max_bytes=1 << 20)
+def test_the_file_does_not_grow_with_what_has_gone(database: Database, tmp_path: Path) -> None:
+    history = History(database, limit=1000, max_bytes=1 << 20)
     for number in range(60):
         history.add(RunRequest("python", "x"), result(f"{number}", output="1234" * 12_800))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 8 << 20
-    history.close()
 
 
 def test_what_was_forgotten_cannot_be_found_in_the_file(history: History, tmp_path: Path) -> None:
     secret = "hunter2" * 1000
     history.add(RunRequest("python", secret), result("a", output=secret))
-    history.clear()
+    history.clear(NOBODY)
     files = [path.read_bytes() for path in tmp_path.iterdir()]
     assert not any(b"hunter2" in content for content in files)
     assert sum(map(len, files)) < 200_000
 
 
+def test_what_was_forgotten_cannot_be_found_between_what_others_keep(history: History, tmp_path: Path) -> None:
+    secret = "hunter2" * 1000
+    kept = RunRequest("python", "kept", caller=Caller(owner="key:ada"))
+    history.add(kept, result("a"))
+    history.add(RunRequest("python", secret), result("b", output=secret))
+    history.add(kept, result("c"))
+    assert history.clear(NOBODY) == 1
+    assert not any(b"hunter2" in path.read_bytes() for path in tmp_path.iterdir())
+    assert ids(history, caller=OPERATOR) == ["c", "a"]
+
+
 def test_a_damaged_file_is_an_error_with_a_sentence_and_is_left_alone(tmp_path: Path) -> None:
     damaged = b"this is no database, and somebody may still want it" * 100
     (tmp_path / "history.db").write_bytes(damaged)
-    history = History(url(tmp_path), limit=10)
-    for use in (history.page, history.clear, lambda: history.get("a"), lambda: fill(history, 1)):
+    history = History(in_folder(tmp_path), limit=10)
+    for use in (
+        lambda: history.page(NOBODY),
+        lambda: history.clear(NOBODY),
+        lambda: history.get(NOBODY, "a"),
+        lambda: fill(history, 1),
+    ):
         with pytest.raises(HistoryError, match=r"file is damaged.*still works"):
             use()
     assert (tmp_path / "history.db").read_bytes() == damaged
@@ -95,22 +114,21 @@ def test_a_full_disk_is_an_error_and_what_is_stored_stays(monkeypatch: pytest.Mo
         prepare(connection, record)  # type: ignore[arg-type]
         connection.execute("PRAGMA max_page_count=40").close()
 
-    monkeypatch.setattr(history_module, "prepare_sqlite", prepare_small)
-    history = History(url(tmp_path), limit=10)
+    monkeypatch.setattr(database_module, "prepare_sqlite", prepare_small)
+    history = History(in_folder(tmp_path), limit=10)
     fill(history, 1)
-    with pytest.raises(HistoryError, match="disk of the history is full"):
+    with pytest.raises(HistoryError, match="disk of the database is full"):
         history.add(RunRequest("python", "x"), result("large", output="x" * 1_000_000))
     assert ids(history) == ["0000"]
-    history.close()
 
 
 def test_a_missing_database_driver_is_an_error_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(HistoryError, match="driver"):
-        History("postgresql+psycopg://localhost/runs", limit=10).page()
+        History(Database("postgresql+psycopg://localhost/runs"), limit=10).page(NOBODY)
 
 
 def test_a_folder_that_is_not_there_is_an_error_without_its_path(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match="cannot be opened") as caught:
-        History(url(tmp_path / "missing"), limit=10).page()
+        History(in_folder(tmp_path / "missing"), limit=10).page(NOBODY)
     assert str(tmp_path) not in caught.value.message

@@ -17,7 +17,7 @@ from sandbox.errors import SandboxError
 from tests.conftest import ROOT
 
 SOURCES = sorted(
-    path for name in ("executor.py", "app.py", "sandbox", "web", "scripts", "bench")
+    path for name in ("executor.py", "app.py", "cli.py", "sandbox", "web", "scripts", "bench")
     for path in (ROOT / name).parent.glob(f"{name}/**/*.py" if (ROOT / name).is_dir() else name)
 )  # fmt: skip
 MODULE_LINES = 300

@@ -22,9 +22,11 @@ from tests.conftest import ROOT
 RANKS = {
     "sandbox.models": 0,
     "sandbox.errors": 0,
+    "sandbox.agreed": 0,
     "sandbox.languages": 1,
     "sandbox.settings": 2,
     "sandbox.admission": 3,
+    "sandbox.cancelling": 3,
     "sandbox.readiness": 3,
     "sandbox.intake": 3,
     "sandbox.engine": 3,
@@ -35,6 +37,7 @@ RANKS = {
     "web.routes": 8,
     "web.serving": 8,
     "app": 9,
+    "cli": 9,
     "tests": 10,
     "bench": 10,
     "scripts": 10,
@@ -45,6 +48,8 @@ ONLY_IN = {
     "werkzeug": ("web", "app"),
     "waitress": ("web.serving",),
     "sqlalchemy": ("sandbox.store",),
+    "itsdangerous": ("web.cookies",),
+    "click": ("cli",),
 }
 """Library -> what modules that import it begin with."""
 
@@ -55,7 +60,7 @@ STARTS_PROCESSES = "sandbox.engine.client"
 """The only module in `sandbox` that may import `subprocess`."""
 
 PACKAGES = ("sandbox", "web", "bench", "scripts")
-TOP = ("app.py", "executor.py")
+TOP = ("app.py", "cli.py", "executor.py")
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -115,7 +120,7 @@ def wrong_with(module: str, imported: str, known: dict[str, Path], root: Path) -
         return f"{WITHOUT_FLASK} takes any application"
     if library == "subprocess" and begins(module, "sandbox") and module != STARTS_PROCESSES:
         return f"only {STARTS_PROCESSES} starts processes"
-    if imported not in known and library not in {*PACKAGES, "app", "executor", "tests"}:
+    if imported not in known and library not in {*PACKAGES, "app", "cli", "executor", "tests"}:
         return ""
     own, other = part(module), part(imported)
     if not own or not other:
@@ -178,18 +183,19 @@ def test_the_files_of_a_folder_that_is_not_ranked_are_found(copy: Path) -> None:
 
 # --- A language is one file -------------------------------------------------------------------------------
 
-ELSEWHERE = ("app.py", "executor.py", "web", "templates", "static/js", "sandbox")
+ELSEWHERE = ("app.py", "cli.py", "executor.py", "web", "templates", "static/js", "sandbox")
 ABOUT_LANGUAGES = ("sandbox/languages", "sandbox/guest")
 """What runs inside is made for interpreters."""
 
 ALLOWED = {
     ("app.py", "python app.py"): "how the server is started",
+    ("cli.py", "python cli.py"): "how it is started",
     ("sandbox/engine/__init__.py", "python -m sandbox.engine.doctor"): "how it is started",
     ("sandbox/engine/doctor.py", "/usr/local/bin/python3"): "what the supervisor, too, is run by",
     ("sandbox/intake/archive.py", "Python's zipfile"): "what the server is written in",
     ("sandbox/intake/archive.py", "From Python 3.13 on"): "what the server is written in",
     ("sandbox/store/database.py", "the Python driver"): "what the server is written in",
-    ("sandbox/store/history.py", "The Python driver"): "what the server is written in",
+    ("sandbox/store/database.py", "The Python driver"): "what the server is written in",
     ("sandbox/seccomp.json", "Node's fs"): "why a system call is allowed, which a new language does not change",
     ("sandbox/seccomp.json", "Python and Node do not use it"): "the same",
     ("executor.py", 'language="python"'): "an example",

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, inspect
 
 from sandbox.errors import HistoryError
-from sandbox.models import RunRequest
+from sandbox.models import Caller, RunRequest
 from sandbox.store.rows import HEAD_CHARACTERS
 from tests.conftest import ROOT
-from tests.databases import Database, fill, ids, result
+from tests.databases import NOBODY, Database, fill, ids, result
 
 VERSION_1 = """
 CREATE TABLE history_version (version INTEGER NOT NULL, PRIMARY KEY (version));
@@ -77,7 +79,32 @@ def test_a_database_of_version_2_keeps_its_runs(database: Database) -> None:
     check_that_runs_were_kept(database)
 
 
-@pytest.mark.parametrize("write", [write_version_1, write_version_2])
+def write_version_3(database: Database) -> None:
+    """A database as version 3 has made it: runs could have owners, and nobody was one."""
+    write_version_2(database)
+    gathered = ["exit_code", "signal", "truncated", "duration_ms", "cpu_ms", "memory_kb", "queued_ms"]
+    database.execute(
+        "UPDATE history_version SET version = 3",
+        "ALTER TABLE runs ADD COLUMN owner VARCHAR(255) NOT NULL DEFAULT ''",
+        "ALTER TABLE runs ADD COLUMN result JSON NOT NULL DEFAULT '{}'",
+        *(f"ALTER TABLE runs DROP COLUMN {column}" for column in gathered),
+    )
+    database.execute("UPDATE runs SET result = :result", result=json.dumps({name: OLD[name] for name in gathered}))
+
+
+def test_a_database_of_version_3_keeps_its_runs(database: Database) -> None:
+    write_version_3(database)
+    check_that_runs_were_kept(database)
+
+
+def test_what_older_versions_ran_is_nobodys(database: Database) -> None:
+    write_version_1(database)
+    history = database.history()
+    assert ids(history, caller=Caller(owner="key:ada")) == ["3", "2", "1", "0"]
+    assert ids(history, caller=Caller(owner="key:ada", sees_nobodys=False)) == []
+
+
+@pytest.mark.parametrize("write", [write_version_1, write_version_2, write_version_3])
 def test_an_older_database_ends_with_the_tables_of_a_new_one(
     new_databases: Callable[[], Database], write: Callable[[Database], None]
 ) -> None:
@@ -88,12 +115,15 @@ def test_an_older_database_ends_with_the_tables_of_a_new_one(
     assert tables_of(old) == tables_of(new)
 
 
-def tables_of(database: Database) -> dict[str, set[tuple[str, str, bool]]]:
-    """Of each table the columns: name, type, whether they may be empty."""
+def tables_of(database: Database) -> dict[str, set[Any]]:
+    """Of each table the columns, with type and whether they may be empty, and what is unique or indexed."""
     engine = create_engine(database.url)
     inspector = inspect(engine)
     tables = {
         table: {(column["name"], str(column["type"]), column["nullable"]) for column in inspector.get_columns(table)}
+        | {(index["name"], *index["column_names"]) for index in inspector.get_indexes(table) if not index["unique"]}
+        | {("unique", *unique["column_names"]) for unique in inspector.get_unique_constraints(table)}
+        | {("key", *inspector.get_pk_constraint(table)["constrained_columns"])}
         for table in inspector.get_table_names()
     }
     engine.dispose()
@@ -104,7 +134,7 @@ def check_that_runs_were_kept(database: Database) -> None:
     """What is there comes back as it was, and is trimmed like other runs; also at the next start."""
     history = database.history(max_bytes=1 << 20)
     assert ids(history) == ["3", "2", "1", "0"]
-    rows = [history.get(str(number)) for number in range(4)]
+    rows = [history.get(NOBODY, str(number)) for number in range(4)]
     assert rows == [OLD | {"id": str(number), "output": output} for number, output in enumerate(OUTPUTS)]
     history.add(RunRequest("python", "x"), result("new"))
     assert ids(history) == ["new", "3", "2"]
@@ -112,6 +142,7 @@ def check_that_runs_were_kept(database: Database) -> None:
 
 
 OLD = {
+    "owner": "",
     "timestamp": "2026-01-01T00:00:00.000Z",
     "kind": "code",
     "language": "python",
@@ -141,13 +172,12 @@ def test_a_database_without_a_version_is_taken_over(database: Database) -> None:
 
 
 def test_a_database_of_a_newer_version_is_left_alone(database: Database, tmp_path: Path) -> None:
-    first = database.history()
-    fill(first, 2)
-    first.close()
+    fill(database.history(), 2)
+    database.close()
     database.execute("UPDATE history_version SET version = version + 1")
     before = {path: path.read_bytes() for path in tmp_path.glob("0.db")}
     second = database.history()
-    for use in (second.page, second.clear, lambda: fill(second, 1)):
+    for use in (lambda: second.page(NOBODY), lambda: second.clear(NOBODY), lambda: fill(second, 1)):
         with pytest.raises(HistoryError, match="newer version"):
             use()
     assert {path: path.read_bytes() for path in tmp_path.glob("0.db")} == before
@@ -156,15 +186,17 @@ def test_a_database_of_a_newer_version_is_left_alone(database: Database, tmp_pat
 
 STARTS = """
 import sys
+from sandbox.models import Caller
+from sandbox.store.database import Database
 from sandbox.store.history import History
 print("ready", flush=True)
 for url in sys.stdin:
-    history = History(url.strip(), limit=10)
+    database = Database(url.strip())
     try:
-        print(history.page(), flush=True)
+        print(History(database, limit=10).page(Caller()), flush=True)
     except Exception as problem:
         print("failed:", problem, repr(problem.__cause__), flush=True)
-    history.close()
+    database.close()
 """
 
 

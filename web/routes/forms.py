@@ -15,9 +15,9 @@ from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_stdin
 from sandbox.models import RunRequest
 from sandbox.settings import Settings
+from web.callers import caller_of
 from web.errors import BodyTooLarge, UnsupportedMediaType
 from web.reading import check_structure, refuse_unknown
-from web.routes.callers import caller_of
 from web.routes.fields import Language, Stdin
 from web.routes.sizes import args_bytes, structure_bytes
 

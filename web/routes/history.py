@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from flask import request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from sandbox import languages
 from sandbox.errors import HistoryError, NotFound
 from sandbox.models import RunResult, Status
 from sandbox.store.history import History
+from web.callers import caller_of
+from web.errors import OperatorOnly
 from web.route import Routes, client_gone
 from web.routes.fields import LANGUAGE_NAMES
 
@@ -32,10 +35,19 @@ class HistoryQuery(BaseModel):
     status: Annotated[Status | None, WithJsonSchema({"enum": [*(status.value for status in Status), ""]})] = None
 
 
+class ClearQuery(BaseModel):
+    """The query of `DELETE /history`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    owner: Annotated[Literal["all", ""], Field(description="`all`: everybody's; for operators only.")] = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class HistoryRow(RunResult):
     """A run that has ended, with what was run."""
 
+    owner: Annotated[str, Field(description="`key:NAME`, `page:ID`, or empty, which is nobody.")]
     timestamp: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     kind: Literal["code", "zip"]
     code: str
@@ -66,6 +78,7 @@ def install(routes: Routes, history: History) -> None:
     def list_history(query: HistoryQuery) -> dict[str, Any]:
         """Past runs, newest first; long fields shortened."""
         runs, following = history.page(
+            caller_of(request),
             limit=query.limit,
             before=query.before,
             text=query.q,
@@ -78,7 +91,7 @@ def install(routes: Routes, history: History) -> None:
     @routes.add("GET", "/history/<run_id>", answers=HistoryRow, errors=(NotFound, HistoryError))
     def show_run(run_id: str) -> dict[str, Any]:
         """One past run, whole."""
-        row = history.get(run_id)
+        row = history.get(caller_of(request), run_id)
         if row is None:
             raise NotFound("No run of that id is in the history.")
         return row
@@ -86,11 +99,14 @@ def install(routes: Routes, history: History) -> None:
     @routes.add("DELETE", "/history/<run_id>", answers=Deleted, errors=(NotFound, HistoryError))
     def delete_run(run_id: str) -> Deleted:
         """Forget one past run."""
-        if not history.delete(run_id):
+        if not history.delete(caller_of(request), run_id):
             raise NotFound("No run of that id is in the history.")
         return Deleted(1)
 
-    @routes.add("DELETE", "/history", answers=Deleted, errors=(HistoryError,))
-    def clear_history() -> Deleted:
-        """Forget all past runs."""
-        return Deleted(history.clear())
+    @routes.add("DELETE", "/history", query=ClearQuery, answers=Deleted, errors=(OperatorOnly, HistoryError))
+    def clear_history(query: ClearQuery) -> Deleted:
+        """Forget one's own past runs and nobody's."""
+        caller = caller_of(request)
+        if query.owner and not caller.is_operator:
+            raise OperatorOnly("Only an operator may forget the runs of everybody.")
+        return Deleted(history.clear(caller, everybodys=bool(query.owner)))

@@ -15,10 +15,10 @@ from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.models import Caller, RunRequest, RunResult
 from sandbox.settings import Settings
 from web import streaming
+from web.callers import caller_of
 from web.openapi import from_settings
 from web.reading import read_json
 from web.route import Body, Routes, client_gone, to_response
-from web.routes.callers import caller_of
 from web.routes.fields import Args, Code, Language, Stdin
 from web.routes.forms import ArchiveForm, form_body_bytes, read_zip
 from web.routes.sizes import ESCAPED_BYTE_BYTES, ESCAPED_CHARACTER_BYTES, args_bytes, structure_bytes
@@ -88,7 +88,7 @@ def install(routes: Routes, executor: Executor) -> None:
     @routes.add("DELETE", "/runs/<run_id>", answers=RunCancelled, errors=(NotFound,))
     def cancel_run(run_id: str) -> RunCancelled:
         """Stop a run that is waiting or running; its result has the status `cancelled`."""
-        if not executor.cancel(run_id):
+        if not executor.cancel(run_id, caller_of(request)):
             raise NotFound("No run of that id is waiting or running.")
         return RunCancelled()
 
