@@ -31,7 +31,7 @@ class Stream(str, Enum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use. Every number is per run, and every run has its own container."""
+    """What one run may use. Every number is per run, and no other runs in its container meanwhile."""
 
     timeout_seconds: float
     memory_mb: int

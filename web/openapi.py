@@ -66,7 +66,7 @@ def describe(routes: Iterable[Route], settings: Settings, cookie: str) -> Json:
         "info": {
             "title": "Safe Code Executor",
             "version": VERSION,
-            "summary": "Runs untrusted programs, each in a container of its own.",
+            "summary": "Runs untrusted programs in containers.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,

@@ -2,9 +2,12 @@
 
 orders    what the supervisor shall do for a request
 protocol  the frames, and the reports they add up to
+pipes     the docker client that a container is attached by
 container one container, from `docker run` to its confirmed removal
 pool      containers that wait with an interpreter started
+lease     containers that are kept for their owners
+budget    what all of them may take of the memory
 teardown  used containers, removed behind the answers
-supply    a container for a run: one that waits, or a fresh one
+supply    a container for a run: a kept one, one that waits, or a fresh one
 classify  report -> result
 """
