@@ -2,6 +2,7 @@
 
     python test_security.py [URL]        (default http://localhost:5000)
 
+Where a key is needed, SCE_KEY has it.
 Prints a table; exits 0 when everything held, 1 when something did not, 2 when no server answers. pytest
 collects the same checks and starts a server of its own for them. Needs nothing but `requests`.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
 import struct
 import sys
@@ -47,6 +49,8 @@ class Api:
         self.url = url.rstrip("/")
         self.session = requests.Session()
         self.session.trust_env = False  # a proxy of the environment is not what is tested
+        if key := os.environ.get("SCE_KEY"):
+            self.session.headers["Authorization"] = f"Bearer {key}"
         self.limits: dict[str, Any] = self.get("/config").json()["limits"]
 
     def __enter__(self) -> Api:
@@ -61,6 +65,9 @@ class Api:
     def post(self, path: str, **options: Any) -> requests.Response:
         return self.session.post(self.url + path, timeout=ANSWER_SECONDS, **options)
 
+    def delete(self, path: str, **options: Any) -> requests.Response:
+        return self.session.delete(self.url + path, timeout=ANSWER_SECONDS, **options)
+
     def run(self, code: str, language: str = "python") -> dict[str, Any]:
         """The result of a program; that there is one is part of every check."""
         response = self.post("/run", json={"code": code, "language": language})
@@ -70,6 +77,15 @@ class Api:
 
     def upload(self, archive: bytes, **fields: str) -> requests.Response:
         return self.post("/run-zip", files={"file": ("project.zip", archive)}, data=fields)
+
+
+class Browser(Api):
+    """One with a cookie of its own and no key."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.session.headers.pop("Authorization", None)
+        self.get("/")
 
 
 # --- The checks: each returns a detail worth printing, or raises Failed -----------------------------------
@@ -278,7 +294,7 @@ def check_foreign_origin(api: Api) -> str:
             api.post("/run", json=body, headers=headers),
             api.post("/run-zip", files={"file": ("a.zip", zip_of({"main.py": "print(1)"}))}, headers=headers),
             api.post("/run-batch", json={"tasks": [body]}, headers=headers),
-            api.session.delete(api.url + "/history", headers=headers, timeout=ANSWER_SECONDS),
+            api.delete("/history", headers=headers),
         ]
         codes = [response.status_code for response in attempts]
         expect(codes == [403] * 4, f"{headers}: {codes}")
@@ -304,6 +320,54 @@ def check_history(api: Api) -> str:
     newest = [run["id"] for run in api.get("/history").json()["history"]]
     expect(result["id"] in newest, "the run is not in the list")
     return f"{len(newest)} runs listed"
+
+
+def check_owners(api: Api) -> str:
+    """Two browsers see, stop, read and delete nothing of each other"""
+    if api.get("/me").json()["key_required"]:
+        return nothing_without_key(api)
+    with Browser(api.url) as ada, Browser(api.url) as bob:
+        running = ada.session.post(
+            ada.url + "/run",
+            json={"code": "print('up', flush=True)\nwhile True: pass"},
+            headers={"Accept": "text/event-stream"},
+            stream=True,
+            timeout=ANSWER_SECONDS,
+        )
+        run_id = running.headers["X-Run-Id"]
+        expect(bob.delete(f"/runs/{run_id}").status_code == 404, "a stranger stopped a run")
+        expect(ada.delete(f"/runs/{run_id}").status_code == 200, "its owner could not stop a run")
+        expect("cancelled" in running.text, "the run was not stopped")
+        codes = [bob.get(f"/history/{run_id}").status_code, bob.delete(f"/history/{run_id}").status_code]
+        expect(codes == [404, 404], f"a stranger read or deleted a run: {codes}")
+        codes = [bob.get(f"/history?before={run_id}").status_code, bob.delete("/history?owner=all").status_code]
+        expect(codes == [404, 403], codes)
+        expect(run_id not in bob.get("/history?limit=200").text, "a stranger's history lists a run")
+        expect(run_id in ada.get("/history?limit=200").text, "its owner's history does not list a run")
+    return "404"
+
+
+def nothing_without_key(api: Api) -> str:
+    """Of a server that needs a key."""
+    with Browser(api.url) as stranger:
+        answers = [stranger.get("/history"), stranger.delete("/history"), stranger.post("/run", json={"code": "1"})]
+    codes = [answer.status_code for answer in answers]
+    expect(codes == [401] * 3, f"without a key: {codes}")
+    return "401 without a key"
+
+
+def check_wrong_key(api: Api) -> str:
+    """A wrong key is refused, never taken for nobody"""
+    for header in ("Bearer sce_" + "a" * 32, "Bearer", "Basic YWRhOmFkYQ==", "nonsense"):
+        headers = {"Authorization": header}
+        answers = [
+            api.post("/run", json={"code": "print(1)"}, headers=headers),
+            api.get("/history", headers=headers),
+            api.delete("/history", headers=headers),
+        ]
+        codes = [answer.status_code for answer in answers]
+        expect(codes == [401] * 3 and "WWW-Authenticate" in answers[0].headers, f"{header}: {codes}")
+    return "401"
 
 
 Check = Callable[[Api], str]

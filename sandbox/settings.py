@@ -22,6 +22,8 @@ from sandbox.models import Limits
 
 PREFIX = "SCE_"
 ENV_FILE = ".env"
+NO_SETTINGS = ("KEY",)
+"""What those who call a server have in their environment, maybe beside the server's settings."""
 
 HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._-]+", re.IGNORECASE)
 ORIGIN = re.compile(rf"[a-z][a-z0-9+.-]*://(?:{HOST_NAME.pattern})(?::[0-9]{{1,5}})?/?", re.IGNORECASE)
@@ -254,7 +256,7 @@ def load(**overrides: Any) -> Settings:
     unknown = [
         name
         for name in (*os.environ, *dotenv_values(ENV_FILE, encoding="utf-8"))
-        if name.upper().startswith(PREFIX) and name.upper().removeprefix(PREFIX).lower() not in Settings.model_fields
+        if name.upper().startswith(PREFIX) and not _is_known(name.upper().removeprefix(PREFIX))
     ]
     if unknown:
         raise SettingsError(f"Unknown setting {', '.join(sorted(unknown))}. The README lists the known ones.")
@@ -262,6 +264,10 @@ def load(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as problem:
         raise SettingsError("\n".join(map(_line, problem.errors(include_url=False)))) from problem
+
+
+def _is_known(name: str) -> bool:
+    return name in NO_SETTINGS or name.lower() in Settings.model_fields
 
 
 def _line(error: ErrorDetails) -> str:

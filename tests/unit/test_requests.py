@@ -382,6 +382,12 @@ def test_what_is_not_an_archive_is_refused(refused: Refused) -> None:
     assert refused("/run-zip", form(b"PK nothing"), "multipart/form-data")[:2] == (400, "not_a_zip")
 
 
+@pytest.mark.parametrize("more", ["", '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'])
+def test_a_part_without_a_name_is_an_unknown_field(refused: Refused, more: str) -> None:
+    body = f"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n{more}--x--\r\n".encode()
+    assert refused("/run-zip", body, "multipart/form-data; boundary=x")[:2] == (400, "unknown_field")
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", "application/zip"])
 def test_the_archive_route_takes_only_forms(client: FlaskClient, content_type: str) -> None:
     assert client.post("/run-zip", data=b"{}", content_type=content_type).status_code == 415

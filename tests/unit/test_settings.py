@@ -97,6 +97,11 @@ def test_a_misspelt_setting_in_the_env_file_is_not_ignored(tmp_path: Path) -> No
         load()
 
 
+def test_the_key_of_somebody_who_calls_servers_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCE_KEY", "sce_x")
+    assert "sce_x" not in repr(load())
+
+
 def test_other_variables_in_the_env_file_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DATABASE_PASSWORD=x\n")
     assert load().port == 5000

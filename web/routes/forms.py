@@ -85,7 +85,8 @@ def _read_form(request: Request, settings: Settings) -> ArchiveForm:
 
 
 def _fields(request: Request) -> dict[str, str]:
-    refuse_unknown(sorted({*request.form, *request.files} - {*ArchiveForm.model_fields}))
+    # A part without a name comes as None.
+    refuse_unknown(sorted({name or "" for name in (*request.form, *request.files)} - {*ArchiveForm.model_fields}))
     misplaced = next((name for name in request.files if name != "file"), None)
     if misplaced is not None:
         raise InvalidRequest(f"{misplaced} must be a text field, not a file.", code="wrong_type")
