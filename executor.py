@@ -109,7 +109,7 @@ class Executor:
         :raises InvalidArchive: when the archive's contents are damaged.
         """
         watch = Watch(on_start or _nothing, on_output or _nothing, gone or _never)
-        with self._hold(request), self._admission.enter(request.caller.address)[0] as ticket:
+        with self._hold(request), self._admission.enter(request.caller)[0] as ticket:
             return self._run_with(ticket, request, run_id or new_run_id(), watch)
 
     def run_many(self, requests: Sequence[RunRequest], *, gone: Callable[[], bool] | None = None) -> list[RunResult]:
@@ -121,7 +121,7 @@ class Executor:
         """
         if not requests:
             return []
-        tickets = self._admission.enter(requests[0].caller.address, len(requests))
+        tickets = self._admission.enter(requests[0].caller, len(requests))
         watch = Watch(_nothing, _nothing, gone or _never)
 
         def run_one(index: int) -> RunResult:

@@ -23,6 +23,7 @@ RANKS = {
     "sandbox.models": 0,
     "sandbox.errors": 0,
     "sandbox.agreed": 0,
+    "sandbox.addresses": 1,
     "sandbox.languages": 1,
     "sandbox.settings": 2,
     "sandbox.admission": 3,
