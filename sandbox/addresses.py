@@ -5,6 +5,7 @@ Whoever has one address of IPv6 mostly has the other 2^64 of its network as well
 
 from __future__ import annotations
 
+import functools
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from sandbox.models import Caller
@@ -19,6 +20,7 @@ def parse(text: str) -> IPv4Address | IPv6Address | None:
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
+@functools.lru_cache(1024)
 def group(text: str) -> str:
     """Who counts as one client: an IPv4 address, or the /64 network of an IPv6 one. What is no address is itself."""
     address = parse(text)

@@ -141,6 +141,19 @@ class Settings(BaseSettings):
     max_concurrent_runs: int = _row(
         0, "Programs running at once; 0 decides by CPUs and memory.", unit="runs", ge=0, le=256
     )
+    owner_runs_at_once: int = _row(
+        64, "Programs of one owner that run or wait; 0 is no bound.", unit="programs", ge=0, le=1_000_000
+    )
+    owner_cpu_seconds_per_hour: float = _row(
+        3600, "CPU time that one owner may use; 0 is no bound.", unit="seconds an hour", ge=0, le=10_000_000
+    )
+    address_owners: int = _row(
+        40,
+        "Times both that all at one address together may have, keys aside; 0 is no bound.",
+        unit="owners",
+        ge=0,
+        le=1_000_000,
+    )
     queue_size: int = _row(64, "Programs that may wait for their turn.", unit="programs", ge=0, le=1000)
     queue_seconds: float = _row(
         15,

@@ -28,6 +28,7 @@ RANKS = {
     "sandbox.settings": 2,
     "sandbox.admission": 3,
     "sandbox.cancelling": 3,
+    "sandbox.quotas": 3,
     "sandbox.readiness": 3,
     "sandbox.intake": 3,
     "sandbox.engine": 3,
