@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -68,6 +69,10 @@ class Settings(BaseSettings):
         "",
         "What cookies are signed with, the same for servers that share a database. Empty: made in the data folder.",
         repr=False,
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = _row(
+        (),
+        "Proxies whose X-Forwarded-For, -Proto and -Host count: addresses or networks (10.0.0.0/8). Comma-separated.",
     )
     drain_seconds: float = _row(30, "How long SIGTERM waits for running programs.", unit="seconds", ge=0, le=3600)
     data_dir: Path = _row(Path("data"), "Folder for the database, the cookies' secret and the lock of this instance.")
@@ -148,11 +153,7 @@ class Settings(BaseSettings):
         3600, "CPU time that one owner may use; 0 is no bound.", unit="seconds an hour", ge=0, le=10_000_000
     )
     address_owners: int = _row(
-        40,
-        "Times both that all at one address together may have, keys aside; 0 is no bound.",
-        unit="owners",
-        ge=0,
-        le=1_000_000,
+        40, "Owners' worth of both that an address may have in all, keys aside; 0 is no bound.", unit="owners", ge=0
     )
     queue_size: int = _row(64, "Programs that may wait for their turn.", unit="programs", ge=0, le=1000)
     queue_seconds: float = _row(
@@ -163,7 +164,7 @@ class Settings(BaseSettings):
         le=3600,
     )
 
-    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
@@ -210,15 +211,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """What one run may use."""
-        return Limits(
-            timeout_seconds=self.timeout_seconds,
-            memory_mb=self.memory_mb,
-            cpus=self.cpus,
-            pids=self.pids,
-            shm_mb=self.shm_mb,
-            output_bytes=self.output_bytes,
-            output_stop_bytes=self.output_stop_bytes,
-        )
+        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
 
     def effective_concurrent_runs(self) -> int:
         """The number of programs that run at once: the setting, or two for each CPU that one may use.

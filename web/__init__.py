@@ -5,6 +5,7 @@
     reading.py      bodies and queries against their models, or InvalidRequest in words a person reads
     errors.py       the one table from exception to HTTP status and JSON body
     guards.py       who may ask: Host, Origin, and the headers every answer carries
+    proxies.py      whose request it is that a proxy passes on
     assets.py       the page's files, under addresses that browsers may keep
     streaming.py    a run as server-sent events
     openapi.py      the description of the API that is served at /openapi.json
