@@ -21,7 +21,7 @@ from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
 from sandbox.store.keys import Keys
 from sandbox.store.recorder import Recorder
-from web import assets, callers, errors, guards, logs
+from web import assets, callers, errors, guards, logs, proxies
 from web.cookies import Cookies, secret_of
 from web.route import Routes
 from web.routes import history as history_routes
@@ -49,6 +49,7 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # the redirect would be HTML
     app.extensions.update(executor=executor, history=history, database=database)
+    proxies.install(app, settings)
     logs.install(app)
     guards.install(app, settings)
     errors.install(app)

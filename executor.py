@@ -36,6 +36,7 @@ from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.models import Caller, Limits, RunRequest, RunResult, Stream
+from sandbox.quotas import Allowance, Quotas
 from sandbox.readiness import Readiness
 from sandbox.settings import Settings, load
 
@@ -72,7 +73,8 @@ class Executor:
         :raises OSError: when the data folder cannot be written.
         """
         self.settings = settings
-        self._observers = observers
+        self._quotas = Quotas(settings)
+        self._observers = (self._quotas.charge, *observers)
         self._limits = settings.limits
         self._supply = Supply(settings)
         self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
@@ -104,33 +106,41 @@ class Executor:
         text, both from this thread. Of each stream only the kept head comes that way; the result has the
         tail as well. `gone` is asked about five times a second; when it says yes the run is cancelled.
 
+        :raises QuotaExceeded: when the caller may not have one more now.
         :raises Busy: when there was no place for it.
         :raises EngineError: when no container could be had, or it was lost.
         :raises InvalidArchive: when the archive's contents are damaged.
         """
         watch = Watch(on_start or _nothing, on_output or _nothing, gone or _never)
-        with self._hold(request), self._admission.enter(request.caller.address)[0] as ticket:
+        caller = request.caller
+        with self._hold(request), self._quotas.counted(caller), self._admission.enter(caller)[0] as ticket:
             return self._run_with(ticket, request, run_id or new_run_id(), watch)
 
     def run_many(self, requests: Sequence[RunRequest], *, gone: Callable[[], bool] | None = None) -> list[RunResult]:
         """Run programs in parallel; their results in the order asked.
 
+        :raises QuotaExceeded: when the caller may not have so many more now.
         :raises Busy: when there is no place for all of them (then none has run), or one of them lost its
             place in the queue.
         :raises SandboxError: as `run`, the first that was met, after all have ended.
         """
         if not requests:
             return []
-        tickets = self._admission.enter(requests[0].caller.address, len(requests))
-        watch = Watch(_nothing, _nothing, gone or _never)
+        caller, watch = requests[0].caller, Watch(_nothing, _nothing, gone or _never)
 
-        def run_one(index: int) -> RunResult:
-            with tickets[index] as ticket:
-                return self._run_with(ticket, requests[index], new_run_id(), watch)
+        def run_one(ticket: Ticket, request: RunRequest) -> RunResult:
+            with ticket:
+                return self._run_with(ticket, request, new_run_id(), watch)
 
-        with ThreadPoolExecutor(BATCH_WORKERS, thread_name_prefix="batch") as workers:
-            futures = [workers.submit(run_one, index) for index in range(len(requests))]
+        with self._quotas.counted(caller, len(requests)):
+            tickets = self._admission.enter(caller, len(requests))
+            with ThreadPoolExecutor(BATCH_WORKERS, thread_name_prefix="batch") as workers:
+                futures = [workers.submit(run_one, *pair) for pair in zip(tickets, requests, strict=True)]
         return [future.result() for future in futures]
+
+    def allowance(self, caller: Caller) -> Allowance:
+        """What a caller may run and use, and what is left to him now."""
+        return self._quotas.allowance(caller)
 
     def cancel(self, run_id: str, caller: Caller) -> bool:
         """Tell a waiting or running program to stop; False when the caller may see none of that id."""
@@ -146,7 +156,8 @@ class Executor:
         with self._runs.entered(run_id, request.caller.owner) as cancelled:
             try:
                 queued_ms = ticket.wait(should_stop)
-                report, runs_before = self._run_in_container(request, limits, watch, should_stop)
+                with self._quotas.charging_losses(request):
+                    report, runs_before = self._run_in_container(request, limits, watch, should_stop)
             except Cancelled:
                 report = Report(stopped="cancelled")
         result = to_result(

@@ -1,9 +1,11 @@
 """Who runs now, who waits, who is refused. Knows threads and time; knows nothing of containers.
 
 A *place* is the right to run one program. There are `slots` of them. Whoever finds none free waits in the
-queue of its client, and free places go round the clients in turn, so that a client with fifty waiting runs
-delays a client with one by a single run. When the queue is full, a newcomer takes the room of the client that
-has most there, if that is more than the newcomer would have; else it is refused.
+queue, and free places go round the addresses in turn and, within one, round its owners: an address with fifty
+waiting runs delays one with a single run by one run, however many owners the fifty have. (An owner costs nothing
+to make; whoever comes from several addresses has a share of each.) When the queue is full, a newcomer takes
+the room of the address that has most there, if that is more than his would have, or else of the owner at his own
+address that has most, if that is more than he would have; else he is refused.
 
 A batch is refused as a whole or not at all: once one of its programs has its turn, the others keep their
 positions in the queue until theirs comes, without a deadline. Else what has run would be thrown away.
@@ -14,10 +16,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 
+from sandbox.addresses import share_of
 from sandbox.errors import Busy, Cancelled
+from sandbox.models import Caller
 
 POLL_SECONDS = 0.2
 """How often a waiting request looks whether its caller is still there."""
@@ -28,8 +32,8 @@ SHUTTING_DOWN = "The service is shutting down."
 class Batch:
     """Tickets that were asked for together; a single run's has one."""
 
-    def __init__(self, admission: Admission, client: str, count: int) -> None:
-        self.client = client
+    def __init__(self, admission: Admission, caller: Caller, count: int) -> None:
+        self.share = self.address, self.owner = share_of(caller)
         self.entered_at = time.monotonic()
         self.has_begun = False
         self.tickets = [Ticket(admission, self) for _ in range(count)]
@@ -44,15 +48,11 @@ class Ticket:
         self.refusal = ""
         self._admission = admission
 
-    @property
-    def client(self) -> str:
-        return self.batch.client
-
     def wait(self, should_stop: Callable[[], bool]) -> float:
         """Return when the place is ours, with the milliseconds that took.
 
         :raises Cancelled: when `should_stop` says yes first (asked about five times a second).
-        :raises Busy: at the deadline, or when a client with fewer waiting runs needed the room.
+        :raises Busy: at the deadline, or when somebody with fewer waiting runs needed the room.
         """
         deadline = self.batch.entered_at + self._admission.queue_seconds
         while not self.decided.wait(self._patience_seconds(deadline)):
@@ -76,6 +76,95 @@ class Ticket:
         self._admission.leave(self)
 
 
+class Queue:
+    """The tickets that wait. They come out in turn: round the addresses and, of each, round its owners."""
+
+    def __init__(self) -> None:
+        self._addresses: OrderedDict[str, OrderedDict[str, deque[Ticket]]] = OrderedDict()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Ticket]:
+        for owners in self._addresses.values():
+            for tickets in owners.values():
+                yield from tickets
+
+    def put(self, batch: Batch) -> None:
+        owners = self._addresses.setdefault(batch.address, OrderedDict())
+        owners.setdefault(batch.owner, deque()).extend(batch.tickets)
+        self._length += len(batch.tickets)
+
+    def take(self) -> Ticket:
+        """The next in turn. There must be one."""
+        address, owners = next(iter(self._addresses.items()))
+        owner, tickets = next(iter(owners.items()))
+        ticket = tickets[0]
+        self._addresses.move_to_end(address)
+        owners.move_to_end(owner)
+        self.remove(ticket)
+        return ticket
+
+    def remove(self, ticket: Ticket) -> bool:
+        """False when it is not there."""
+        address, owner = ticket.batch.share
+        owners = self._addresses.get(address, OrderedDict())
+        if ticket not in owners.get(owner, ()):
+            return False
+        owners[owner].remove(ticket)
+        self._length -= 1
+        if not owners[owner]:
+            del owners[owner]
+        if not owners:
+            del self._addresses[address]
+        return True
+
+
+class Load:
+    """How much of the queue each address and owner takes, with a newcomer counted in, and who has to make room."""
+
+    def __init__(self, waiting: Iterable[Ticket], newcomer: Batch) -> None:
+        self._newcomer = newcomer
+        self._of_address = Counter({newcomer.address: len(newcomer.tickets)})
+        self._of_owner = Counter({newcomer.share: len(newcomer.tickets)})
+        self._refusable: Counter[Batch] = Counter()
+        for ticket in waiting:
+            self._of_address[ticket.batch.address] += 1
+            self._of_owner[ticket.batch.share] += 1
+            if not ticket.batch.has_begun:
+                self._refusable[ticket.batch] += 1
+
+    def victims(self, surplus: int) -> list[Batch] | None:
+        """Batches that make as much room, of whoever has most at each time, the newest first.
+
+        None of their programs has had its turn. None when those who have more than the newcomer have not so many.
+        """
+        chosen: list[Batch] = []
+        while surplus > 0:
+            victim = max(filter(self._is_heavier, self._refusable), key=self._weight, default=None)
+            if victim is None:
+                return None
+            chosen.append(victim)
+            surplus -= self._drop(victim)
+        return chosen
+
+    def _drop(self, batch: Batch) -> int:
+        count = self._refusable.pop(batch)
+        self._of_address[batch.address] -= count
+        self._of_owner[batch.share] -= count
+        return count
+
+    def _is_heavier(self, batch: Batch) -> bool:
+        mine = self._newcomer
+        if batch.address == mine.address:
+            return self._of_owner[batch.share] > self._of_owner[mine.share]
+        return self._of_address[batch.address] > self._of_address[mine.address]
+
+    def _weight(self, batch: Batch) -> tuple[int, int, float]:
+        return self._of_address[batch.address], self._of_owner[batch.share], batch.entered_at
+
+
 class Admission:
     """The places and the queue. Thread-safe; every public method returns at once."""
 
@@ -86,8 +175,7 @@ class Admission:
         self._changed = threading.Condition()
         self._closed = False
         self._running: set[Ticket] = set()
-        self._queues: OrderedDict[str, deque[Ticket]] = OrderedDict()
-        self._waiting = 0
+        self._queue = Queue()
 
     @property
     def running(self) -> int:
@@ -95,9 +183,9 @@ class Admission:
 
     @property
     def waiting(self) -> int:
-        return self._waiting
+        return len(self._queue)
 
-    def enter(self, client: str, count: int = 1) -> list[Ticket]:
+    def enter(self, caller: Caller, count: int = 1) -> list[Ticket]:
         """Tickets for `count` programs, all or none; each is granted on its own, so a batch cannot block itself.
 
         :raises Busy: when running and queue have no room for that many, or the service is shutting down.
@@ -105,11 +193,9 @@ class Admission:
         with self._changed:
             if self._closed:
                 raise self.busy(SHUTTING_DOWN)
-            batch = Batch(self, client, count)
-            self._make_room(client, count)
-            queue = self._queues.setdefault(client, deque())
-            queue.extend(batch.tickets)
-            self._waiting += count
+            batch = Batch(self, caller, count)
+            self._make_room(batch)
+            self._queue.put(batch)
             self._grant()
             return batch.tickets
 
@@ -122,7 +208,7 @@ class Admission:
     def leave(self, ticket: Ticket) -> None:
         """Give back what the ticket holds, be it a place or a position in the queue."""
         with self._changed:
-            if not self._withdraw(ticket):
+            if not self._queue.remove(ticket):
                 self._running.discard(ticket)
                 self._grant()
             self._changed.notify_all()
@@ -131,77 +217,43 @@ class Admission:
         """Refuse everybody whose turn has not come yet, now and from now on; a batch that has begun goes on."""
         with self._changed:
             self._closed = True
-            waiting = {ticket.batch for queue in self._queues.values() for ticket in queue}
-            for batch in waiting:
+            for batch in {ticket.batch for ticket in self._queue}:
                 if not batch.has_begun:
                     self._refuse(batch, SHUTTING_DOWN)
 
     def wait_idle(self, timeout_seconds: float) -> bool:
         """Whether everything that was admitted had ended within the time."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._running and not self._waiting, timeout_seconds)
+            return self._changed.wait_for(lambda: not self._running and not self._queue, timeout_seconds)
 
     def busy(self, reason: str) -> Busy:
         """The refusal, with a guess at how long the present queue takes: a second for each round of slots."""
-        rounds = 1 + self._waiting // max(1, self.slots)
+        rounds = 1 + self.waiting // max(1, self.slots)
         return Busy(f"{reason} The service is busy; try again.", retry_after_seconds=min(60, rounds))
 
-    def _make_room(self, client: str, count: int) -> None:
-        """Refuse as many waiting batches of heavier clients as `count` newcomers need room, or none at all."""
-        free_slots = max(0, self.slots - len(self._running) - self._waiting)
-        surplus = self._waiting + count - free_slots - self.queue_size
-        lengths = {name: len(queue) for name, queue in self._queues.items() if name != client}
-        mine = len(self._queues.get(client, ())) + count
-        victims: list[Batch] = []
-        while surplus > 0:
-            heaviest = max(lengths, key=lambda name: lengths[name], default="")
-            if lengths.get(heaviest, 0) <= mine:
-                raise self.busy("Every place in the queue is taken.")
-            refusable = self._refusable(heaviest)
-            victim = next((batch for batch in refusable if batch not in victims), None)
-            if victim is None:
-                del lengths[heaviest]
-                continue
-            victims.append(victim)
-            lengths[heaviest] -= refusable[victim]
-            surplus -= refusable[victim]
+    def _make_room(self, newcomer: Batch) -> None:
+        """Refuse as many waiting batches of those who have more as the newcomer needs room, or none at all."""
+        free_slots = max(0, self.slots - self.running - self.waiting)
+        surplus = self.waiting + len(newcomer.tickets) - free_slots - self.queue_size
+        victims = Load(self._queue, newcomer).victims(surplus) if surplus > 0 else []
+        if victims is None:
+            raise self.busy("Every place in the queue is taken.")
         for victim in victims:
             self._refuse(victim, "Other callers have been waiting for a turn.")
-
-    def _refusable(self, client: str) -> Counter[Batch]:
-        """The batches of a client none of whose programs has had its turn, newest first, and how many wait of each."""
-        return Counter(ticket.batch for ticket in reversed(self._queues[client]) if not ticket.batch.has_begun)
 
     def _refuse(self, batch: Batch, reason: str) -> None:
         """Refuse those of a batch that still wait."""
         for ticket in batch.tickets:
-            if self._withdraw(ticket):
+            if self._queue.remove(ticket):
                 ticket.refusal = reason
                 ticket.decided.set()
 
-    def _withdraw(self, ticket: Ticket) -> bool:
-        """Take a ticket out of the queue; False when it is not there (granted or refused meanwhile)."""
-        if ticket.decided.is_set() or ticket not in self._queues.get(ticket.client, ()):
-            return False
-        self._queues[ticket.client].remove(ticket)
-        self._waiting -= 1
-        self._forget_empty(ticket.client)
-        return True
-
     def _grant(self) -> None:
-        while self._queues and len(self._running) < self.slots:
-            client, queue = next(iter(self._queues.items()))
-            ticket = queue.popleft()
-            self._waiting -= 1
-            self._queues.move_to_end(client)
-            self._forget_empty(client)
+        while self._queue and len(self._running) < self.slots:
+            ticket = self._queue.take()
             self._running.add(ticket)
             ticket.batch.has_begun = True
             ticket.decided.set()
-
-    def _forget_empty(self, client: str) -> None:
-        if not self._queues[client]:
-            del self._queues[client]
 
 
 class HeldBytes:

@@ -7,6 +7,7 @@ A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunRe
     ├── InvalidRequest            the caller asked for something that cannot be run
     │   └── InvalidArchive        the uploaded archive is not one we accept
     ├── NotFound                  there is no such run
+    ├── QuotaExceeded             the caller has what he may have; come back later
     ├── Busy                      every place is taken; come back later
     ├── Cancelled                 the caller went away or cancelled before the program started
     ├── StoreError                the database cannot be read or written
@@ -68,6 +69,19 @@ class Busy(SandboxError):
     """
 
     code = "busy"
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QuotaExceeded(SandboxError):
+    """The caller may not run more programs at once, or has used up his CPU time.
+
+    `retry_after_seconds` is a whole number of seconds after which something is left again, as far as that is known.
+    """
+
+    code = "quota"
 
     def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message)

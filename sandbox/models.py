@@ -65,6 +65,10 @@ class Caller:
     cpu_seconds_per_hour: float | None = None
     """His own bound of CPU time; None: that of the settings."""
 
+    @property
+    def has_key(self) -> bool:
+        return self.owner.startswith("key:")
+
     def may_see(self, owner: str) -> bool:
         """Whether he may read, stop and delete what this owner has run."""
         if self.is_operator:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -70,6 +71,10 @@ class Settings(BaseSettings):
         "",
         "What cookies are signed with, the same for servers that share a database. Empty: made in the data folder.",
         repr=False,
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = _row(
+        (),
+        "Proxies whose X-Forwarded-For, -Proto and -Host count: addresses or networks (10.0.0.0/8). Comma-separated.",
     )
     drain_seconds: float = _row(30, "How long SIGTERM waits for running programs.", unit="seconds", ge=0, le=3600)
     data_dir: Path = _row(Path("data"), "Folder for the database, the cookies' secret and the lock of this instance.")
@@ -143,6 +148,15 @@ class Settings(BaseSettings):
     max_concurrent_runs: int = _row(
         0, "Programs running at once; 0 decides by CPUs and memory.", unit="runs", ge=0, le=256
     )
+    owner_runs_at_once: int = _row(
+        64, "Programs of one owner that run or wait; 0 is no bound.", unit="programs", ge=0, le=1_000_000
+    )
+    owner_cpu_seconds_per_hour: float = _row(
+        3600, "CPU time that one owner may use; 0 is no bound.", unit="seconds an hour", ge=0, le=10_000_000
+    )
+    address_owners: int = _row(
+        40, "Owners' worth of both that an address may have in all, keys aside; 0 is no bound.", unit="owners", ge=0
+    )
     queue_size: int = _row(64, "Programs that may wait for their turn.", unit="programs", ge=0, le=1000)
     queue_seconds: float = _row(
         15,
@@ -152,7 +166,7 @@ class Settings(BaseSettings):
         le=3600,
     )
 
-    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
@@ -199,15 +213,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """What one run may use."""
-        return Limits(
-            timeout_seconds=self.timeout_seconds,
-            memory_mb=self.memory_mb,
-            cpus=self.cpus,
-            pids=self.pids,
-            shm_mb=self.shm_mb,
-            output_bytes=self.output_bytes,
-            output_stop_bytes=self.output_stop_bytes,
-        )
+        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
 
     def effective_concurrent_runs(self) -> int:
         """The number of programs that run at once: the setting, or two for each CPU that one may use.

@@ -7,6 +7,7 @@
     callers.py      whose request it is
     cookies.py      the cookie that says who a browser is
     guards.py       who may ask: Host, Origin, and the headers every answer carries
+    proxies.py      whose request it is that a proxy passes on
     assets.py       the page's files, under addresses that browsers may keep
     streaming.py    a run as server-sent events
     openapi.py      the description of the API that is served at /openapi.json

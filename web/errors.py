@@ -16,7 +16,16 @@ from pydantic import Field
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
-from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, NotFound, SandboxError, StoreError
+from sandbox.errors import (
+    Busy,
+    Cancelled,
+    EngineError,
+    InvalidRequest,
+    NotFound,
+    QuotaExceeded,
+    SandboxError,
+    StoreError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +87,7 @@ STATUS_OF: dict[type[SandboxError], int] = {
     NotFound: 404,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
+    QuotaExceeded: 429,
     Busy: 503,
     Cancelled: 503,
     EngineError: 503,
@@ -133,7 +143,7 @@ def answer(problem: SandboxError) -> Response:
     if status >= 500 and not isinstance(problem, Busy):
         log.warning("%s: %s (%r)", problem.code, problem.message, problem.__cause__)
     response = json_response(body(problem.message, problem.code), status)
-    if isinstance(problem, Busy):
+    if isinstance(problem, Busy | QuotaExceeded):
         response.headers["Retry-After"] = str(problem.retry_after_seconds)
     elif isinstance(problem, EngineError):
         response.headers["Retry-After"] = str(ENGINE_RETRY_SECONDS)

@@ -37,13 +37,16 @@ ERRORS = {
     "404": "There is no such run.",
     "413": "The body is larger than this route takes.",
     "415": "The body is of a kind that this route does not take.",
+    "429": "Not now: the caller has as many programs as he may have at once, or has used up his CPU time.",
     "500": "A bug of ours.",
     "503": "Not now: every place is taken, or the container engine or the database does not answer.",
 }
 
+RETRY_AFTER = {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}}
 HEADERS: dict[str, Json] = {
     "401": {"WWW-Authenticate": {"description": "What to send.", "schema": {"type": "string"}}},
-    "503": {"Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}},
+    "429": RETRY_AFTER,
+    "503": RETRY_AFTER,
 }
 
 STREAMED = (

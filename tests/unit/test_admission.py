@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,8 +14,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sandbox.admission import POLL_SECONDS, Admission, Ticket
+from sandbox.admission import POLL_SECONDS, Admission, Batch, Ticket
 from sandbox.errors import Busy, Cancelled
+from sandbox.models import Caller
 
 PATIENT = 60.0
 
@@ -23,8 +25,8 @@ def never() -> bool:
     return False
 
 
-def enter(admission: Admission, client: str) -> Ticket:
-    (ticket,) = admission.enter(client)
+def enter(admission: Admission, address: str, owner: str = "") -> Ticket:
+    (ticket,) = admission.enter(Caller(address, owner))
     return ticket
 
 
@@ -93,20 +95,20 @@ def test_a_program_that_fails_gives_its_place_back() -> None:
 # --- Fairness ---------------------------------------------------------------------------------------------
 
 
-def test_free_places_go_round_the_clients() -> None:
+def test_free_places_go_round_the_addresses() -> None:
     admission = Admission(slots=1, queue_size=20, queue_seconds=PATIENT)
     running = enter(admission, "noisy")
-    waiting = [enter(admission, client) for client in ("noisy", "noisy", "noisy", "quiet", "third", "quiet")]
+    waiting = [enter(admission, address) for address in ("noisy", "noisy", "noisy", "quiet", "third", "quiet")]
     order = []
     while waiting:
         admission.leave(running)
         (running,) = (ticket for ticket in waiting if granted(ticket))
         waiting.remove(running)
-        order.append(running.client)
+        order.append(running.batch.address)
     assert order == ["noisy", "quiet", "third", "noisy", "quiet", "noisy"]
 
 
-def test_a_client_with_fifty_waiting_delays_a_newcomer_by_one_run() -> None:
+def test_an_address_with_fifty_waiting_delays_a_newcomer_by_one_run() -> None:
     admission = Admission(slots=1, queue_size=64, queue_seconds=PATIENT)
     running = enter(admission, "noisy")
     crowd = [enter(admission, "noisy") for _ in range(50)]
@@ -114,6 +116,40 @@ def test_a_client_with_fifty_waiting_delays_a_newcomer_by_one_run() -> None:
     admission.leave(running)
     admission.leave(crowd[0])
     assert granted(newcomer)
+
+
+def test_the_places_of_an_address_go_round_its_owners() -> None:
+    admission = Admission(slots=1, queue_size=20, queue_seconds=PATIENT)
+    running = enter(admission, "school", "ada")
+    waiting = [enter(admission, "school", owner) for owner in ("ada", "ada", "ada", "bob", "cy", "bob")]
+    waiting.append(enter(admission, "home", "dan"))
+    order = []
+    while waiting:
+        admission.leave(running)
+        (running,) = (ticket for ticket in waiting if granted(ticket))
+        waiting.remove(running)
+        order.append(running.batch.owner)
+    assert order == ["ada", "dan", "bob", "cy", "ada", "bob", "ada"]
+
+
+def test_fifty_owners_at_one_address_delay_another_by_one_run() -> None:
+    admission = Admission(slots=1, queue_size=64, queue_seconds=PATIENT)
+    running = enter(admission, "noisy")
+    crowd = [enter(admission, f"2001:db8::{number}", f"page:{number}") for number in range(50)]
+    newcomer = enter(admission, "2001:db8:0:1::1", "page:newcomer")
+    admission.leave(running)
+    admission.leave(crowd[0])
+    assert granted(newcomer)
+
+
+def test_an_owner_has_a_share_of_each_address_he_comes_from() -> None:
+    admission = Admission(slots=1, queue_size=20, queue_seconds=PATIENT)
+    running = enter(admission, "home", "key:ada")
+    crowd = [enter(admission, "home", "key:ada") for _ in range(5)]
+    elsewhere = enter(admission, "school", "key:ada")
+    admission.leave(running)
+    admission.leave(crowd[0])
+    assert granted(elsewhere)
 
 
 # --- A full queue -----------------------------------------------------------------------------------------
@@ -139,7 +175,7 @@ def test_without_a_queue_only_free_places_are_given() -> None:
     assert granted(enter(admission, "b"))
 
 
-def test_a_newcomer_gets_the_room_of_the_client_that_has_most() -> None:
+def test_a_newcomer_gets_the_room_of_the_address_that_has_most() -> None:
     admission = Admission(slots=1, queue_size=4, queue_seconds=PATIENT)
     enter(admission, "noisy")
     noisy = [enter(admission, "noisy") for _ in range(3)]
@@ -151,13 +187,43 @@ def test_a_newcomer_gets_the_room_of_the_client_that_has_most() -> None:
         noisy[2].wait(never)
 
 
-def test_clients_with_equal_shares_do_not_push_each_other_out() -> None:
+def test_addresses_with_equal_shares_do_not_push_each_other_out() -> None:
     admission = Admission(slots=1, queue_size=2, queue_seconds=PATIENT)
     enter(admission, "a")
-    queued = [enter(admission, client) for client in ("a", "b")]
+    queued = [enter(admission, address) for address in ("a", "b")]
     with pytest.raises(Busy):
         enter(admission, "c")
     assert not any(ticket.decided.is_set() for ticket in queued)
+
+
+def test_a_newcomer_gets_the_room_of_an_owner_at_his_own_address_who_has_more() -> None:
+    admission = Admission(slots=1, queue_size=4, queue_seconds=PATIENT)
+    enter(admission, "school", "ada")
+    ada = [enter(admission, "school", "ada") for _ in range(3)]
+    bob, newcomer = enter(admission, "school", "bob"), enter(admission, "school", "cy")
+    assert [ticket.decided.is_set() for ticket in (*ada, bob, newcomer)] == [False, False, True, False, False]
+    with pytest.raises(Busy):
+        enter(admission, "school", "bob")  # he would have as many as ada has left
+    assert not any(ticket.decided.is_set() for ticket in (*ada[:2], bob, newcomer))
+
+
+def test_many_owners_do_not_keep_a_full_queue_for_their_address() -> None:
+    admission = Admission(slots=1, queue_size=4, queue_seconds=PATIENT)
+    enter(admission, "noisy")
+    crowd = [enter(admission, "noisy", f"page:{number}") for number in range(4)]
+    newcomer = enter(admission, "quiet", "page:quiet")
+    assert [ticket.decided.is_set() for ticket in (*crowd, newcomer)] == [False, False, False, True, False]
+    with pytest.raises(Busy):
+        enter(admission, "noisy", "page:5")
+
+
+def test_the_heaviest_address_makes_room_before_an_owner_at_ones_own() -> None:
+    admission = Admission(slots=1, queue_size=6, queue_seconds=PATIENT)
+    enter(admission, "noisy")
+    noisy = [enter(admission, "noisy") for _ in range(4)]
+    ada = [enter(admission, "school", "ada") for _ in range(2)]
+    enter(admission, "school", "bob")
+    assert [ticket.decided.is_set() for ticket in (*noisy, *ada)] == [False, False, False, True, False, False]
 
 
 # --- Batches ----------------------------------------------------------------------------------------------
@@ -165,7 +231,7 @@ def test_clients_with_equal_shares_do_not_push_each_other_out() -> None:
 
 def test_a_batch_larger_than_the_places_does_not_block_itself() -> None:
     admission = Admission(slots=1, queue_size=10, queue_seconds=PATIENT)
-    tickets = admission.enter("a", 5)
+    tickets = admission.enter(Caller("a"), 5)
 
     def run_one(ticket: Ticket) -> float:
         with ticket:
@@ -181,27 +247,27 @@ def test_a_batch_larger_than_the_places_does_not_block_itself() -> None:
 def test_a_batch_is_taken_whole_or_not_at_all(count: int, fits: bool) -> None:
     admission = Admission(slots=2, queue_size=4, queue_seconds=PATIENT)
     if fits:
-        assert len(admission.enter("a", count)) == count
+        assert len(admission.enter(Caller("a"), count)) == count
         assert admission.running + admission.waiting == count
     else:
         with pytest.raises(Busy):
-            admission.enter("a", count)
+            admission.enter(Caller("a"), count)
         assert (admission.running, admission.waiting) == (0, 0)
 
 
 def test_a_batch_that_does_not_fit_pushes_nobody_out() -> None:
     admission = Admission(slots=1, queue_size=6, queue_seconds=PATIENT)
     enter(admission, "noisy")
-    queued = [enter(admission, client) for client in ["noisy"] * 5 + ["other"]]
+    queued = [enter(admission, address) for address in ["noisy"] * 5 + ["other"]]
     with pytest.raises(Busy):
-        admission.enter("quiet", 3)  # one of noisy's would do for the first, but there are not three to be had
+        admission.enter(Caller("quiet"), 3)  # one of noisy's would do for the first, but there are not three to be had
     assert not any(ticket.decided.is_set() for ticket in queued)
     assert admission.waiting == 6
 
 
 def test_a_batch_that_has_begun_keeps_its_places_in_the_queue() -> None:
     admission = Admission(slots=1, queue_size=3, queue_seconds=0.2)
-    tickets = admission.enter("a", 4)
+    tickets = admission.enter(Caller("a"), 4)
 
     def run_one(ticket: Ticket) -> None:
         with ticket:
@@ -219,7 +285,7 @@ def test_a_batch_that_has_begun_keeps_its_places_in_the_queue() -> None:
 def test_a_batch_whose_turn_has_not_come_is_refused_whole() -> None:
     admission = Admission(slots=1, queue_size=10, queue_seconds=0.1)
     enter(admission, "other")
-    batch = admission.enter("a", 3)
+    batch = admission.enter(Caller("a"), 3)
     with pytest.raises(Busy, match="in time"):
         batch[1].wait(never)
     assert all(ticket.refusal for ticket in batch)
@@ -229,9 +295,9 @@ def test_a_batch_whose_turn_has_not_come_is_refused_whole() -> None:
 def test_a_newcomer_takes_the_room_of_a_whole_batch_and_no_more() -> None:
     admission = Admission(slots=1, queue_size=7, queue_seconds=PATIENT)
     enter(admission, "noisy")
-    older, newer, single = (admission.enter("noisy", count) for count in (3, 3, 1))
+    older, newer, single = (admission.enter(Caller("noisy"), count) for count in (3, 3, 1))
     admission.leave(newer[0])  # as if that one alone had been given up
-    newcomer = admission.enter("quiet", 3)
+    newcomer = admission.enter(Caller("quiet"), 3)
     assert [ticket.decided.is_set() for ticket in older] == [False] * 3
     assert all(ticket.refusal for ticket in (*newer[1:], *single))
     assert not any(ticket.decided.is_set() for ticket in newcomer)
@@ -299,7 +365,7 @@ def test_closing_refuses_those_who_wait_and_lets_those_who_run_finish() -> None:
 
 def test_closing_lets_a_batch_that_has_begun_go_on() -> None:
     admission = Admission(slots=1, queue_size=5, queue_seconds=PATIENT)
-    first, second = admission.enter("a", 2)
+    first, second = admission.enter(Caller("a"), 2)
     admission.close()
     admission.leave(first)
     assert granted(second)
@@ -311,26 +377,44 @@ def test_closing_lets_a_batch_that_has_begun_go_on() -> None:
 # --- All of it, in any order ------------------------------------------------------------------------------
 
 
+Name = str | tuple[str, str]
+
+
 class AnyOrder(RuleBasedStateMachine):
-    """Whatever happens in whatever order, the books balance and no place lies idle while somebody waits."""
+    """Whatever happens in whatever order, the books balance, nobody is passed over, and no place lies idle."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.admission = Admission(slots=2, queue_size=4, queue_seconds=PATIENT)
+        self.admission = Admission(slots=2, queue_size=6, queue_seconds=PATIENT)
         self.tickets: list[Ticket] = []
+        self.waited: set[Ticket] = set()
+        """Those that waited when this was last looked at."""
+        self.passed: dict[Name, Counter[Name]] = {}
+        """Address or owner -> how many places others got since it waits or had one."""
 
-    @rule(client=st.sampled_from("abc"), count=st.integers(1, 4))
-    def newcomer(self, client: str, count: int) -> None:
-        before = [ticket.decided.is_set() for ticket in self.tickets]
+    @rule(address=st.sampled_from("ab"), owner=st.sampled_from(["", "x", "y", "z"]), count=st.integers(1, 4))
+    def newcomer(self, address: str, owner: str, count: int) -> None:
+        decided = [ticket for ticket in self.tickets if ticket.decided.is_set()]
+        before = waiting(self.tickets)
         try:
-            self.tickets += self.admission.enter(client, count)
+            tickets = self.admission.enter(Caller(address, owner), count)
         except Busy:
-            assert [ticket.decided.is_set() for ticket in self.tickets] == before
+            assert [ticket for ticket in self.tickets if ticket.decided.is_set()] == decided
+            return
+        self.tickets += tickets
+        mine, after = tickets[0].batch, waiting(self.tickets)
+        for victim in {ticket.batch for ticket in before - after}:
+            own = victim.address == mine.address
+            assert victim.share != mine.share
+            assert share(before, victim, own) > share(after, mine, own), "of somebody who had no more"
+        assert all(ticket.refusal for ticket in before - after)
 
     @precondition(lambda self: self.tickets)
     @rule(data=st.data())
     def leaver(self, data: st.DataObject) -> None:
-        self.admission.leave(data.draw(st.sampled_from(self.tickets)))
+        ticket = data.draw(st.sampled_from(self.tickets))
+        self.admission.leave(ticket)
+        self.tickets.remove(ticket)
 
     @precondition(lambda self: self.tickets)
     @rule(data=st.data())
@@ -346,16 +430,50 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def the_books_balance(self) -> None:
         admission = self.admission
-        queues = admission._queues
+        queued = [*admission._queue]
         assert 0 <= admission.running <= admission.slots
         assert 0 <= admission.waiting <= admission.queue_size
-        assert admission.waiting == sum(len(queue) for queue in queues.values())
-        assert all(queues.values()), "an empty queue was kept"
-        assert not any(ticket.decided.is_set() for queue in queues.values() for ticket in queue)
+        assert admission.waiting == len(queued) == len(set(queued))
+        assert set(queued) == waiting(self.tickets)
+        assert all(owners and all(owners.values()) for owners in admission._queue._addresses.values())
         assert all(granted(ticket) for ticket in admission._running)
         assert not any(ticket.refusal and ticket.batch.has_begun for ticket in self.tickets)
+        assert not any(
+            {bool(t.refusal) for t in ticket.batch.tickets if t in self.tickets} == {True, False}
+            for ticket in self.tickets
+        ), "a batch was refused in part"
         if admission.waiting:
             assert admission.running == admission.slots
+
+    @invariant()
+    def nobody_is_passed_over_twice(self) -> None:
+        """While an address, or an owner at it, waits, each other one gets at most one place before its own."""
+        came = [ticket for ticket in self.waited if granted(ticket) and ticket in self.admission._running]
+        names = {name for ticket in self.waited for name in (ticket.batch.address, ticket.batch.share)}
+        for ticket in came:
+            address, owner = ticket.batch.share
+            for name in names - {address, ticket.batch.share}:
+                if isinstance(name, str):
+                    self.passed.setdefault(name, Counter())[address] += 1
+                elif name[0] == address:
+                    self.passed.setdefault(name, Counter())[address, owner] += 1
+            self.passed.pop(address, None)
+            self.passed.pop(ticket.batch.share, None)
+        self.waited = waiting(self.tickets)
+        names = {name for ticket in self.waited for name in (ticket.batch.address, ticket.batch.share)}
+        self.passed = {name: others for name, others in self.passed.items() if name in names}
+        assert all(count <= 1 for others in self.passed.values() for count in others.values())
+
+
+def waiting(tickets: list[Ticket]) -> set[Ticket]:
+    return {ticket for ticket in tickets if not ticket.decided.is_set()}
+
+
+def share(tickets: set[Ticket], batch: Batch, of_owner: bool) -> int:
+    """How many of these are the owner's of a batch, or its address's."""
+    return sum(
+        ticket.batch.share == batch.share if of_owner else ticket.batch.address == batch.address for ticket in tickets
+    )
 
 
 TestAnyOrder = AnyOrder.TestCase
@@ -371,7 +489,7 @@ def test_every_place_comes_back_exactly_once_under_concurrency(monkeypatch: pyte
         nonlocal running, most
         dice = random.Random(number)
         try:
-            (ticket,) = admission.enter(f"client {number % 4}")
+            ticket = enter(admission, f"address {number % 2}", f"owner {number % 4}")
             with ticket:
                 ticket.wait(lambda: dice.random() < 0.5)
                 with lock:
@@ -385,8 +503,8 @@ def test_every_place_comes_back_exactly_once_under_concurrency(monkeypatch: pyte
             time.sleep(dice.random() * 0.02)
             return type(refusal).__name__
 
-    with ThreadPoolExecutor(24) as clients:
-        outcomes = list(clients.map(visit, range(600)))
+    with ThreadPoolExecutor(24) as callers:
+        outcomes = list(callers.map(visit, range(600)))
     assert most == 3
     assert set(outcomes) == {"ran", "Busy", "Cancelled"}
     assert (admission.running, admission.waiting) == (0, 0)

@@ -21,6 +21,7 @@ from sandbox.errors import (
     HistoryError,
     ImageMissing,
     InvalidArchive,
+    QuotaExceeded,
     SandboxError,
 )
 from sandbox.models import RunRequest, RunResult, Status
@@ -86,6 +87,7 @@ def test_a_run_answers_with_the_whole_result_and_its_id(client: FlaskClient, exe
 @pytest.mark.parametrize(
     ("problem", "status", "code", "retry_after"),
     [
+        (QuotaExceeded("Enough.", retry_after_seconds=90), 429, "quota", "90"),
         (Busy("Full.", retry_after_seconds=7), 503, "busy", "7"),
         (EngineUnavailable("No engine."), 503, "engine_unavailable", "5"),
         (ImageMissing("No image."), 503, "image_missing", "5"),

@@ -17,7 +17,7 @@ from sandbox.settings import Settings, load
 from tests.conftest import eventually
 from tests.fakes import FakeExecutor, serving
 from tests.wire import connect, has_ended, head, read_answer
-from web.serving import channel, connections, parser
+from web.serving import connections, parser
 
 MIB = 1 << 20
 SMALL_RUN = head("/run", "Content-Length: 12") + b'{"code":"1"}'
@@ -264,12 +264,6 @@ def test_a_request_that_is_executed_is_never_given_up(few: Settings, executor: F
         assert requests.get(f"{url}/healthz", timeout=5).status_code == 200
         release.set()
         assert [read_answer(connection)[0] for connection in running] == [200] * 6
-
-
-def test_the_hosts_of_one_ipv6_network_are_one_client() -> None:
-    assert channel.group("2001:db8::1") == channel.group("2001:db8::ffff:2") != channel.group("2001:db8:0:1::1")
-    assert channel.group("fe80::1%eth0") == channel.group("fe80::2")
-    assert channel.group("127.0.0.1") != channel.group("127.0.0.2")
 
 
 # --- Answers that nobody reads ----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.errors import Busy, ContainerLost
+from sandbox.errors import Busy, ContainerLost, QuotaExceeded, SandboxError
 from sandbox.models import Stream
 from sandbox.settings import Settings, load
 from tests.conftest import eventually
@@ -106,10 +106,17 @@ def test_what_is_wrong_with_a_request_is_told_in_json(url: str) -> None:
     assert (response.status_code, response.json()["code"]) == (400, "empty_code")
 
 
-def test_a_refusal_before_anything_happened_is_told_in_json(url: str, executor: FakeExecutor) -> None:
-    executor.problem = Busy("Full.", retry_after_seconds=3)
+@pytest.mark.parametrize(
+    ("problem", "status"),
+    [(Busy("Full.", retry_after_seconds=3), 503), (QuotaExceeded("Enough.", retry_after_seconds=3), 429)],
+)
+def test_a_refusal_before_anything_happened_is_told_in_json(
+    url: str, executor: FakeExecutor, problem: SandboxError, status: int
+) -> None:
+    executor.problem = problem
     response = requests.post(f"{url}/run", json={"code": "1"}, headers=ACCEPT, timeout=10)
-    assert (response.status_code, response.json()["code"], response.headers["Retry-After"]) == (503, "busy", "3")
+    assert response.status_code == status
+    assert (response.json()["code"], response.headers["Retry-After"]) == (problem.code, "3")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from executor import Executor, new_run_id
 from sandbox import languages
-from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, NotFound
+from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, NotFound, QuotaExceeded
 from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.models import Caller, RunRequest, RunResult
 from sandbox.settings import Settings
@@ -23,7 +23,7 @@ from web.routes.fields import Args, Code, Language, Stdin
 from web.routes.forms import ArchiveForm, form_body_bytes, read_zip
 from web.routes.sizes import ESCAPED_BYTE_BYTES, ESCAPED_CHARACTER_BYTES, args_bytes, structure_bytes
 
-RUN_ERRORS = (Busy, Cancelled, EngineError)
+RUN_ERRORS = (QuotaExceeded, Busy, Cancelled, EngineError)
 TASKS = {"minItems": 1} | from_settings(maxItems="effective_batch_tasks")
 
 

@@ -10,7 +10,6 @@ What is different from waitress, each because of something its source does other
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import struct
 import time
@@ -20,6 +19,7 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
+from sandbox.addresses import group
 from web import errors, logs
 from web.guards import SECURITY_HEADERS
 from web.serving.parser import Parser, TooSlow
@@ -178,9 +178,3 @@ class Channel(HTTPChannel):
         if self.total_outbufs_len:  # to be forgotten, also by the kernel, which would offer it for minutes
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         super().handle_close()
-
-
-def group(host: str) -> str:
-    """Who counts as one client: an IPv4 address, or the /64 network that an IPv6 host chooses its addresses from."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    return str(address if address.version == 4 else ipaddress.ip_network((int(address), 64), strict=False))

@@ -200,6 +200,8 @@ def _adjustments(settings: Settings, body_limit: BodyLimit) -> Adjustments:
         max_request_header_size=MAX_HEADER_BYTES,
         outbuf_high_watermark=NO_WATERMARK_BYTES,
         asyncore_use_poll=True,  # select() ends at descriptor 1024
+        # Whose forwarded headers count is decided where they are read (`web/proxies.py`).
+        clear_untrusted_proxy_headers=False,
         log_socket_errors=False,
         expose_tracebacks=False,
         ident="",

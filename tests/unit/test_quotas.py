@@ -1,0 +1,404 @@
+"""Quotas: programs at once and CPU seconds an hour, by owner and by address. The clock is the test's."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sandbox.errors import Busy, ContainerLost, QuotaExceeded
+from sandbox.models import Caller, RunRequest, RunResult, Status
+from sandbox.quotas import SWEEP_ABOVE, CpuSecondsPerHour, Quotas, RunsAtOnce
+from sandbox.settings import load
+
+ADA = Caller("192.0.2.1", "page:ada")
+BOB = Caller("192.0.2.1", "page:bob")
+KEY = Caller("192.0.2.1", "key:agent")
+NOBODY = Caller("192.0.2.1")
+HOUR = 3600.0
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def quotas(clock: Clock, *, runs: int = 3, cpu: float = 100, owners: int = 2, **others: Any) -> Quotas:
+    chosen = {"owner_runs_at_once": runs, "owner_cpu_seconds_per_hour": cpu, "address_owners": owners}
+    return Quotas(load(**chosen, **others), clock)
+
+
+def use(quotas: Quotas, caller: Caller, cpu_seconds: float) -> None:
+    """A run of that much CPU time, from its admission to its end."""
+    with quotas.counted(caller):
+        quotas.charge(RunRequest("python", caller=caller), result(cpu_ms=cpu_seconds * 1000))
+
+
+def result(**fields: Any) -> RunResult:
+    return RunResult("0" * 16, "python", Status.OK, "", "", 0, **fields)
+
+
+def may_run(quotas: Quotas, caller: Caller, count: int = 1) -> bool:
+    try:
+        with quotas.counted(caller, count):
+            return True
+    except QuotaExceeded:
+        return False
+
+
+def refusal(quotas: Quotas, caller: Caller, count: int = 1) -> QuotaExceeded:
+    with pytest.raises(QuotaExceeded) as refused, quotas.counted(caller, count):
+        pass
+    return refused.value
+
+
+# --- Programs at once ---------------------------------------------------------------------------------------
+
+
+def test_an_owner_has_as_many_programs_at_once_as_the_setting_says(clock: Clock) -> None:
+    counting = quotas(clock, runs=3)
+    with counting.counted(ADA), counting.counted(ADA), counting.counted(ADA):
+        assert not may_run(counting, ADA)
+        assert may_run(counting, BOB)
+    assert may_run(counting, ADA, 3)
+
+
+def test_a_batch_counts_whole_or_not_at_all(clock: Clock) -> None:
+    counting = quotas(clock, runs=3)
+    with counting.counted(ADA):
+        assert not may_run(counting, ADA, 3)
+        assert may_run(counting, ADA, 2)
+
+
+def test_one_who_is_refused_elsewhere_is_not_counted_any_more(clock: Clock) -> None:
+    counting = quotas(clock, runs=1)
+    with pytest.raises(Busy), counting.counted(ADA):
+        raise Busy("Full.")
+    assert may_run(counting, ADA)
+
+
+def test_the_sentence_about_programs_names_the_bound_and_what_to_do(clock: Clock) -> None:
+    counting = quotas(clock, runs=3)
+    with counting.counted(ADA, 3):
+        refused = refusal(counting, ADA)
+    assert refused.message.startswith("3 programs of yours are running or waiting, and 3 at once is the limit;")
+    assert refused.message.endswith("Try again when one has ended.")
+    assert (refused.code, refused.retry_after_seconds) == ("quota", 1)
+    assert refusal(counting, ADA, 4).message.endswith("Send fewer together.")
+
+
+# --- CPU seconds --------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_admitted_while_anything_is_left_and_none_while_in_debt(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100)
+    use(counting, ADA, 99.9)
+    use(counting, ADA, 36)
+    assert not may_run(counting, ADA)
+    assert may_run(counting, BOB)
+
+
+@pytest.mark.parametrize(("cpu", "used"), [(100.0, 100.0), (100.0, 135.9), (3600.0, 3601.5), (0.5, 9.0), (7.3, 10.01)])
+def test_after_the_seconds_that_it_says_something_is_left_again(clock: Clock, cpu: float, used: float) -> None:
+    counting = quotas(clock, cpu=cpu)
+    use(counting, ADA, used)
+    refused = refusal(counting, ADA)
+    assert f"used up the limit of {cpu:g} CPU seconds an hour" in refused.message
+    assert refused.message.endswith(f"Try again in {refused.retry_after_seconds} seconds.")
+    clock.now += refused.retry_after_seconds - 1.001
+    assert not may_run(counting, ADA)
+    clock.now += 1.001
+    assert may_run(counting, ADA)
+
+
+def test_an_hours_worth_is_there_at_the_start_and_comes_back_in_an_hour(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100)
+    use(counting, ADA, 100)
+    clock.now += HOUR / 4
+    assert counting.allowance(ADA).cpu_seconds_per_hour == CpuSecondsPerHour(100, 25)
+    clock.now += 10 * HOUR
+    assert counting.allowance(ADA).cpu_seconds_per_hour == CpuSecondsPerHour(100, 100)
+
+
+def test_who_was_killed_from_outside_is_charged_what_he_could_have_used(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100, cpus=2.0)
+    counting.charge(RunRequest("python", caller=ADA), result(cpu_ms=None, duration_ms=15_000))
+    assert counting.allowance(ADA).cpu_seconds_per_hour.left == 70
+
+
+def test_who_has_his_container_lost_is_charged_too(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100, cpus=2.0)
+    with pytest.raises(ContainerLost), counting.charging_losses(RunRequest("python", caller=ADA)):
+        clock.now += 9
+        raise ContainerLost("Lost.")
+    assert 82 <= counting.allowance(ADA).cpu_seconds_per_hour.left < 83  # type: ignore[operator]
+
+
+def test_who_never_started_is_charged_nothing(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100)
+    with pytest.raises(Busy), counting.counted(ADA), counting.charging_losses(RunRequest("python", caller=ADA)):
+        clock.now += 30
+        raise Busy("Full.")
+    counting.charge(RunRequest("python", caller=ADA), result())
+    assert counting.allowance(ADA).cpu_seconds_per_hour.left == 100
+
+
+# --- Whose --------------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_counted_by_his_address(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100)
+    use(counting, Caller("2001:db8::1"), 100)
+    assert not may_run(counting, Caller("2001:db8::2"))
+    assert may_run(counting, Caller("2001:db8:0:1::1"))
+    use(counting, Caller("::ffff:192.0.2.1"), 100)
+    assert not may_run(counting, NOBODY)
+    assert may_run(counting, ADA)
+
+
+def test_a_page_is_the_same_owner_from_every_address(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100)
+    use(counting, ADA, 100)
+    assert not may_run(counting, Caller("198.51.100.1", ADA.owner))
+
+
+def test_a_key_has_its_own_numbers(clock: Clock) -> None:
+    counting = quotas(clock, runs=3, cpu=100)
+    rich = Caller("192.0.2.1", "key:rich", runs_at_once=5, cpu_seconds_per_hour=1000)
+    assert may_run(counting, rich, 5) and not may_run(counting, rich, 6)
+    use(counting, rich, 999)
+    assert may_run(counting, rich)
+    poor = Caller("192.0.2.1", "key:poor", runs_at_once=1, cpu_seconds_per_hour=1)
+    assert not may_run(counting, poor, 2)
+    use(counting, poor, 1)
+    assert not may_run(counting, poor)
+
+
+def test_a_key_made_anew_with_other_numbers_owes_what_it_owed(clock: Clock) -> None:
+    counting = quotas(clock)
+    use(counting, Caller("", "key:a", cpu_seconds_per_hour=100), 100)
+    assert counting.allowance(Caller("", "key:a", cpu_seconds_per_hour=150)).cpu_seconds_per_hour.left == 50
+
+
+def test_zero_is_no_bound(clock: Clock) -> None:
+    counting = quotas(clock, runs=0, cpu=0)
+    use(counting, ADA, 1e6)
+    assert may_run(counting, ADA, 1000)
+    allowed = counting.allowance(ADA)
+    assert allowed.runs_at_once == RunsAtOnce(None, None)
+    assert allowed.cpu_seconds_per_hour == CpuSecondsPerHour(None, None)
+    assert may_run(quotas(clock, runs=1), Caller("", "key:a", runs_at_once=0), 1000)
+
+
+def test_this_process_itself_has_no_bounds(clock: Clock) -> None:
+    counting = quotas(clock, runs=1, cpu=1)
+    use(counting, Caller(), 1e6)
+    assert may_run(counting, Caller(), 1000)
+
+
+# --- An address ---------------------------------------------------------------------------------------------
+
+
+def page(number: int, address: str = "192.0.2.1") -> Caller:
+    return Caller(address, f"page:{number}")
+
+
+def test_all_owners_at_an_address_have_a_few_owners_worth_together(clock: Clock) -> None:
+    counting = quotas(clock, runs=3, owners=2)
+    with ExitStack() as stack:
+        for number in range(6):
+            stack.enter_context(counting.counted(page(number)))
+        refused = refusal(counting, page(7))
+        assert refused.message.startswith("6 programs of your address are running or waiting, and 6 at once")
+        assert not may_run(counting, NOBODY)
+        assert may_run(counting, page(7, "192.0.2.2"))
+
+
+def test_new_cookies_give_an_address_no_more_cpu_time(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100, owners=2)
+    for number in range(3):
+        use(counting, page(number), 70)
+    refused = refusal(counting, page(7))
+    assert refused.message.startswith("Programs of your address have used up the limit of 200 CPU seconds an hour.")
+    assert refused.retry_after_seconds == 10 * HOUR / 200 + 1
+    clock.now += refused.retry_after_seconds
+    assert may_run(counting, page(7))
+
+
+def test_keys_do_not_count_at_their_address(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100, owners=1)
+    use(counting, ADA, 100)
+    assert not may_run(counting, BOB)
+    assert may_run(counting, KEY)
+    use(counting, Caller("198.51.100.1", "key:agent"), 100)
+    assert may_run(counting, Caller("198.51.100.1", "page:x"))
+
+
+def test_an_address_without_a_bound_has_none(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100, owners=0)
+    for number in range(100):
+        use(counting, page(number), 100)
+    assert may_run(counting, page(100))
+
+
+# --- What is left -------------------------------------------------------------------------------------------
+
+
+def test_what_is_left_goes_by_the_narrower_of_both_bounds_and_never_below_nothing(clock: Clock) -> None:
+    counting = quotas(clock, runs=3, cpu=100, owners=2)
+    use(counting, ADA, 130)
+    with counting.counted(BOB, 3), counting.counted(NOBODY, 2):
+        allowed = counting.allowance(page(7))
+        assert allowed.runs_at_once == RunsAtOnce(3, 1)
+        assert allowed.cpu_seconds_per_hour == CpuSecondsPerHour(100, 70)
+        assert counting.allowance(BOB).runs_at_once == RunsAtOnce(3, 0)
+        assert counting.allowance(ADA).cpu_seconds_per_hour == CpuSecondsPerHour(100, 0)
+
+
+# --- Memory -------------------------------------------------------------------------------------------------
+
+
+def test_owners_whose_seconds_are_back_are_forgotten(clock: Clock) -> None:
+    counting = quotas(clock, cpu=3600, owners=0)
+    for number in range(5000):
+        use(counting, page(number), 0.02)
+        clock.now += 0.01
+        assert len(counting._accounts) <= SWEEP_ABOVE + 1
+
+
+def test_who_has_used_nothing_is_forgotten_at_once(clock: Clock) -> None:
+    counting = quotas(clock)
+    for number in range(100):
+        may_run(counting, page(number))
+        counting.allowance(page(number))
+        refusal(counting, page(number), 4)
+    assert not counting._accounts
+
+
+@pytest.mark.parametrize("of", ["cookies", "addresses"])
+def test_any_number_of_them_does_not_fill_the_memory(clock: Clock, of: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when nothing comes back. Those that owe most, and those that run, stay."""
+    monkeypatch.setattr("sandbox.quotas.SWEEP_ABOVE", 10)
+    monkeypatch.setattr("sandbox.quotas.KEPT_ACCOUNTS", 50)
+    counting = quotas(clock, cpu=1, owners=0)
+    use(counting, ADA, 50)
+    with counting.counted(BOB):
+        for number in range(2000):
+            use(counting, page(number) if of == "cookies" else Caller(f"2001:db8:0:{number:x}::1"), 0.5)
+            assert len(counting._accounts) <= 101
+        assert not may_run(counting, ADA)
+        assert counting.allowance(BOB).runs_at_once.left == 2
+
+
+# --- All of it, in any order --------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.floats(0, 5000), st.floats(0, 500)), max_size=30), st.floats(0.01, 1e4))
+def test_the_bucket_never_gives_more_than_its_hour_and_what_comes_back(
+    steps: list[tuple[float, float]], cpu: float
+) -> None:
+    """Whoever uses what he is admitted for has at no time used more than a burst, what came back, and a last run."""
+    clock = Clock()
+    counting = quotas(clock, cpu=cpu)
+    started, used, last = clock.now, 0.0, 0.0
+    for pause, wanted in steps:
+        clock.now += pause
+        before = counting.allowance(ADA).cpu_seconds_per_hour.left
+        admitted = may_run(counting, ADA)
+        assert admitted or before == 0
+        if admitted:
+            use(counting, ADA, wanted)
+            used, last = used + wanted, wanted
+        assert used - last <= cpu + (clock.now - started) / HOUR * cpu + 1e-6
+        assert 0 <= (counting.allowance(ADA).cpu_seconds_per_hour.left or 0) <= cpu
+
+
+ADDRESSES = ["192.0.2.1", "2001:db8::1", "2001:db8::2"]
+OWNERS = ["", "page:a", "page:b", "page:c", "key:k"]
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever starts and ends in whatever order, no bound is exceeded and all of it is given back."""
+
+    RUNS, WORTH = 3, 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.quotas = quotas(self.clock, runs=self.RUNS, cpu=50, owners=self.WORTH)
+        self.held: list[tuple[Caller, int, ExitStack]] = []
+
+    @rule(address=st.sampled_from(ADDRESSES), owner=st.sampled_from(OWNERS), count=st.integers(1, 4))
+    def enter(self, address: str, owner: str, count: int) -> None:
+        caller, stack = Caller(address, owner), ExitStack()
+        allowed = self.quotas.allowance(caller)
+        try:
+            stack.enter_context(self.quotas.counted(caller, count))
+        except QuotaExceeded:
+            assert count > (allowed.runs_at_once.left or 0) or allowed.cpu_seconds_per_hour.left == 0
+        else:
+            assert count <= (allowed.runs_at_once.left or 0)
+            self.held.append((caller, count, stack))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), seconds=st.floats(0, 40))
+    def leave(self, data: st.DataObject, seconds: float) -> None:
+        held = data.draw(st.sampled_from(self.held))
+        self.held.remove(held)
+        self.quotas.charge(RunRequest("python", caller=held[0]), result(cpu_ms=seconds * 1000))
+        held[2].close()
+
+    @rule(seconds=st.floats(0, 3600))
+    def wait(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @rule()
+    def sweep(self) -> None:
+        self.quotas._sweep()
+
+    @invariant()
+    def nobody_has_more_than_he_may(self) -> None:
+        for caller in {caller for caller, _, _ in self.held}:
+            mine = self.count(caller.owner or "nobody", caller.address[:8])
+            assert self.quotas.allowance(caller).runs_at_once.limit == self.RUNS
+            assert mine <= self.RUNS
+        for start in ("192.0.2.", "2001:db8"):
+            assert self.count("", start) <= self.RUNS * self.WORTH
+
+    def count(self, owner: str, start: str) -> int:
+        """Programs of an owner, `nobody` at that address, or all but a key's there."""
+        found = 0
+        for caller, count, _ in self.held:
+            at_address = caller.address.startswith(start)
+            if owner == "":
+                found += count * (at_address and not caller.has_key)
+            elif owner == "nobody":
+                found += count * (at_address and not caller.owner)
+            else:
+                found += count * (caller.owner == owner)
+        return found
+
+    def teardown(self) -> None:
+        for _, _, stack in self.held:
+            stack.close()
+        self.clock.now += 1000 * HOUR
+        self.quotas._sweep()
+        assert not self.quotas._accounts
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = hypothesis_settings(max_examples=100, stateful_step_count=30, deadline=None)
