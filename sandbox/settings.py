@@ -280,24 +280,3 @@ def _line(error: ErrorDetails) -> str:
     """A finding without the value, which may be a secret."""
     name = ".".join(str(part) for part in error["loc"]).upper()
     return f"{PREFIX}{name}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def table() -> str:
-    """The settings as the Markdown table that the README shows."""
-    lines = ["| variable | default | unit | meaning |", "|---|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        shown = f"`{default}`" if (default := _written(field.default)) else ""
-        lines.append(f"| `{PREFIX}{name.upper()}` | {shown} | {extra.get('unit', '')} | {field.description} |")
-    return "\n".join(lines)
-
-
-def _written(default: object) -> str:
-    """A default as one would write it into the environment."""
-    if isinstance(default, dict):
-        return ",".join(f"{name}:{number}" for name, number in default.items())
-    return ",".join(default) if isinstance(default, tuple) else str(default)
-
-
-if __name__ == "__main__":
-    print(table())  # noqa: T201

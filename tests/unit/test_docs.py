@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import settings
+from scripts import settings_table
 from tests.conftest import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,7 +20,7 @@ def headings(document: Path) -> set[str]:
 
 
 def test_the_readme_shows_the_settings_as_they_are() -> None:
-    assert settings.table() in (ROOT / "README.md").read_text()
+    assert settings_table.table() in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
