@@ -4,6 +4,8 @@
     route.py        what a route declares of itself: body, limit, answer, errors
     reading.py      bodies and queries against their models, or InvalidRequest in words a person reads
     errors.py       the one table from exception to HTTP status and JSON body
+    callers.py      whose request it is
+    cookies.py      the cookie that says who a browser is
     guards.py       who may ask: Host, Origin, and the headers every answer carries
     assets.py       the page's files, under addresses that browsers may keep
     streaming.py    a run as server-sent events

@@ -6,6 +6,7 @@ The executor is a fake; the history is the real one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from sandbox.settings import Settings, load
 from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
 from tests.databases import NOBODY
-from tests.fakes import FakeExecutor, web_app
+from tests.fakes import FakeExecutor, keys_of, web_app
 from web import errors
 from web.route import Body, Routes, adapter_of
 from web.routes.history import HistoryRow
@@ -63,6 +64,14 @@ def api(application: Flask) -> Any:
     return loaded
 
 
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, str]]:
+    """The description of a server that needs a key, and one."""
+    application = web_app(load(data_dir=tmp_path_factory.mktemp("closed"), require_key=True))
+    yield schemathesis.openapi.from_wsgi("/openapi.json", application), keys_of(application).add("ada")
+    application.extensions["database"].close()
+
+
 def described(settings: Settings) -> Any:
     """The description that an application with these settings serves."""
     return web_app(settings).test_client().get("/openapi.json").get_json()
@@ -96,6 +105,34 @@ def test_the_api_does_what_its_description_says(api: Any, method: str, path: str
         case.call_and_validate(excluded_checks=not_for_archives, headers={"Accept-Encoding": "identity"})
 
     check()
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_a_server_that_needs_a_key_does_what_its_description_says(closed: Any, method: str, path: str) -> None:
+    """Schemathesis tries each request without the key, too, and with a wrong one."""
+    api, key = closed
+
+    @given(case=api[path][method].as_strategy(generation_mode=GenerationMode.POSITIVE))
+    @hypothesis_settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    def check(case: schemathesis.Case[Any]) -> None:
+        headers = {"Authorization": f"Bearer {key}", "Accept-Encoding": "identity"}
+        case.call_and_validate(excluded_checks=[positive_data_acceptance], headers=headers)
+
+    check()
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+@pytest.mark.parametrize(
+    ("require_key", "ways"), [(False, [{}, {"key": []}, {"cookie": []}]), (True, [{"key": []}, {"cookie": []}])]
+)
+def test_the_description_says_who_may_ask(tmp_path: Path, method: str, path: str, require_key: bool, ways: Any) -> None:
+    description = described(load(data_dir=tmp_path, require_key=require_key))
+    operation = description["paths"][path][method.lower()]
+    is_open = path in ("/config", "/openapi.json", "/healthz", "/readyz", "/me", "/sign-in", "/sign-out")
+    assert operation["security"] == ([] if is_open else ways)
+    assert is_open or "401" in operation["responses"]
+    schemes = description["components"]["securitySchemes"]
+    assert (schemes["key"]["scheme"], schemes["cookie"]["in"]) == ("bearer", "cookie")
 
 
 def test_every_route_is_described(application: Flask) -> None:

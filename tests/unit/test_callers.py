@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sandbox.settings import load
+from sandbox.settings import Settings, load
+from sandbox.store.database import Database, url_of
+from sandbox.store.keys import Keys
 from tests.fakes import FakeExecutor, keys_of, web_app
+from tests.wire import connect, head, read_answer
 
 CODE = {"code": "1"}
 CHALLENGE = 'Bearer realm="Safe Code Executor"'
@@ -102,6 +105,17 @@ def test_a_wrong_key_is_refused_also_with_the_right_cookie(app: Flask) -> None:
     client.post("/sign-in", json={"key": keys_of(app).add("ada")})
     assert owner(client) == "key:ada"
     assert client.get("/me", headers=bearer("x")).status_code == 401
+
+
+def test_a_key_given_twice_is_none(url: str, settings: Settings) -> None:
+    """As a proxy and a caller might send it: nobody decides for one of them."""
+    database = Database(url_of(settings))
+    line = f"Authorization: Bearer {Keys(database).add('ada')}"
+    for lines, status in (([line], 415), ([line, line], 401), ([line, "Authorization: Basic YQ=="], 401)):
+        with connect(url) as connection:
+            connection.sendall(head("/run-zip", "Content-Length: 2", *lines) + b"{}")
+            assert read_answer(connection)[0] == status
+    database.close()
 
 
 def test_of_key_and_cookie_the_key_counts(app: Flask) -> None:

@@ -5,6 +5,7 @@
     fields.py   the fields that several bodies have
     sizes.py    how many bytes valid fields can take
     history.py  what has been run
+    me.py       who asks; signing in and out
     service.py  the page, and what this server is and can do
 
 All but those that answer with a page or a file are declared; tests/unit/test_api_schema.py finds those that are not.
