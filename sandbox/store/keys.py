@@ -15,7 +15,7 @@ import string
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from sandbox.errors import KeysError
@@ -28,6 +28,9 @@ ALPHABET = string.ascii_letters + string.digits
 
 KEY = re.compile(f"{PREFIX}[0-9A-Za-z]{{{RANDOM_CHARACTERS}}}")
 NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+
+FIND = select(KEYS).where(KEYS.c.hash == bindparam("key_hash"))
+"""Made once, since each request with a key asks this: SQLAlchemy finds its SQL by identity."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Keys:
         :raises KeysError: when the store cannot be read.
         """
         with self._database.reading(KeysError) as connection:
-            row = connection.execute(select(KEYS).where(KEYS.c.hash == key_hash)).mappings().first()
+            row = connection.execute(FIND, {"key_hash": key_hash}).mappings().first()
         return Key(**row) if row and hmac.compare_digest(row["hash"], key_hash) else None
 
 
