@@ -59,7 +59,7 @@ def create_app(
     routes = Routes(app, settings)
     run.install(routes, executor)
     history_routes.install(routes, history)
-    me.install(routes)
+    me.install(routes, executor)
     service.install(routes, settings, executor)
     return app
 

@@ -14,7 +14,8 @@ from flask import Flask
 from app import create_app, make_server
 from sandbox.errors import SandboxError
 from sandbox.models import Caller, RunRequest, RunResult, Status, Stream
-from sandbox.settings import Settings
+from sandbox.quotas import Allowance, Quotas
+from sandbox.settings import Settings, load
 from sandbox.store.keys import Keys
 from web.serving.server import listen
 
@@ -43,6 +44,7 @@ class FakeExecutor:
         self.ended: list[str] = []
         self.closed_with: float | None = None
         self.problem: SandboxError | None = None
+        self.quotas = Quotas(load())
 
     def run(
         self,
@@ -85,6 +87,9 @@ class FakeExecutor:
             return False
         event.set()
         return True
+
+    def allowance(self, caller: Caller) -> Allowance:
+        return self.quotas.allowance(caller)
 
     def check_ready(self) -> None:
         if self.problem:

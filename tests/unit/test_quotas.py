@@ -14,7 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sandbox.errors import Busy, ContainerLost, QuotaExceeded
 from sandbox.models import Caller, RunRequest, RunResult, Status
 from sandbox.quotas import SWEEP_ABOVE, CpuSecondsPerHour, Quotas, RunsAtOnce
-from sandbox.settings import load
+from sandbox.settings import Settings, load
+from sandbox.store.keys import Keys
+from tests.fakes import FakeExecutor, web_app
 
 ADA = Caller("192.0.2.1", "page:ada")
 BOB = Caller("192.0.2.1", "page:bob")
@@ -267,6 +269,21 @@ def test_what_is_left_goes_by_the_narrower_of_both_bounds_and_never_below_nothin
         assert allowed.cpu_seconds_per_hour == CpuSecondsPerHour(100, 70)
         assert counting.allowance(BOB).runs_at_once == RunsAtOnce(3, 0)
         assert counting.allowance(ADA).cpu_seconds_per_hour == CpuSecondsPerHour(100, 0)
+
+
+def test_a_caller_is_told_what_is_left_to_him(settings: Settings, executor: FakeExecutor) -> None:
+    app = web_app(settings, executor)
+    key = Keys(app.extensions["database"]).add("ada", runs_at_once=3, cpu_seconds_per_hour=7200)
+    executor.quotas.charge(RunRequest("python", caller=Caller("127.0.0.1")), result(cpu_ms=600_000))
+    with executor.quotas.counted(Caller("127.0.0.1", "key:ada")):
+        nobody = app.test_client().get("/me").get_json()
+        ada = app.test_client().get("/me", headers={"Authorization": f"Bearer {key}"}).get_json()
+    app.extensions["database"].close()
+    assert nobody["owner"] == "" and nobody["runs_at_once"] == {"limit": 64, "left": 64}
+    assert nobody["cpu_seconds_per_hour"]["limit"] == 3600.0
+    assert 3000 <= nobody["cpu_seconds_per_hour"]["left"] < 3060
+    assert ada["runs_at_once"] == {"limit": 3, "left": 2}
+    assert ada["cpu_seconds_per_hour"] == {"limit": 7200.0, "left": 7200.0}
 
 
 # --- Memory -------------------------------------------------------------------------------------------------

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from flask import Request, request
 from pydantic import BaseModel, ConfigDict, Field
 
+from executor import Executor
 from sandbox.errors import KeysError
 from sandbox.models import Caller
+from sandbox.quotas import CpuSecondsPerHour, RunsAtOnce
 from sandbox.settings import Settings
 from sandbox.store.keys import Key
 from web.callers import caller_of, current_callers
@@ -37,12 +39,24 @@ class Me:
     is_operator: bool
     key_required: bool
     """Whether this server answers only those who have a key."""
+    runs_at_once: RunsAtOnce
+    cpu_seconds_per_hour: CpuSecondsPerHour
 
 
-def install(routes: Routes) -> None:
+def install(routes: Routes, executor: Executor) -> None:
+    def me_of(caller: Caller) -> Me:
+        allowance = executor.allowance(caller)
+        return Me(
+            owner=caller.owner,
+            is_operator=caller.is_operator,
+            key_required=current_callers().key_required,
+            runs_at_once=allowance.runs_at_once,
+            cpu_seconds_per_hour=allowance.cpu_seconds_per_hour,
+        )
+
     @routes.add("GET", "/me", answers=Me, errors=(WrongKey, KeysError), needs_caller=False)
     def show_me() -> Me:
-        """Who I am."""
+        """Who I am, and what I may still run and use."""
         return me_of(caller_of(request))
 
     @routes.add("POST", "/sign-in", body=SIGN_IN_BODY, answers=Me, errors=(WrongKey, KeysError), needs_caller=False)
@@ -54,10 +68,6 @@ def install(routes: Routes) -> None:
     def sign_out() -> Me:
         """Trade the cookie of a key for one of the page's own."""
         return me_of(current_callers().sign_out(request))
-
-
-def me_of(caller: Caller) -> Me:
-    return Me(owner=caller.owner, is_operator=caller.is_operator, key_required=current_callers().key_required)
 
 
 def read_sign_in(request: Request, settings: Settings) -> Key:
