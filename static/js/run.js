@@ -160,7 +160,17 @@ function show(result) {
 }
 
 /** What the badge says of a request that failed, by its code. @type {Record<string, string>} */
-const FAILED_WORDS = { busy: "Server busy", offline: "No connection", lost: "Connection lost", container_lost: "Lost" };
+const FAILED_WORDS = {
+  busy: "Server busy",
+  quota: "Limit reached",
+  offline: "No connection",
+  lost: "Connection lost",
+  container_lost: "Lost",
+};
+/** What passes without anybody's mending it. */
+const PASSING = ["busy", "quota"];
+/** What is no fault of the program, and may go well the next time. */
+const OURS = [...PASSING, "offline", "lost", "container_lost"];
 
 /** @param {unknown} problem @param {() => Promise<Order>} order */
 function fail(problem, order) {
@@ -169,10 +179,9 @@ function fail(problem, order) {
   if (api.isAbort(problem)) return status.badge("Stopped", "warn");
   if (!(problem instanceof api.Failure)) throw problem;
   if (problem.code === "cancelled") return status.badge("Stopped", "warn");
-  const isBusy = problem.code === "busy";
-  const isOurs = isBusy || problem.retryAfter > 0 || ["offline", "lost", "container_lost"].includes(problem.code);
+  const isOurs = problem.retryAfter > 0 || OURS.includes(problem.code);
   const words = FAILED_WORDS[problem.code] ?? (isOurs ? "Not run" : "Refused");
-  status.badge(words, isBusy ? "warn" : "bad");
+  status.badge(words, PASSING.includes(problem.code) ? "warn" : "bad");
   status.notice(problem, isOurs ? () => start(order) : null);
 }
 

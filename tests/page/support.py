@@ -6,7 +6,17 @@ import io
 import zipfile
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, FilePayload, Locator, Page, Request, WebError, expect
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Page,
+    Request,
+    Route,
+    WebError,
+    expect,
+)
 
 MARKUP = "<img src=x onerror=alert(1)><b id=broken>"
 """Must stay text wherever it is shown."""
@@ -41,6 +51,16 @@ class Guard:
     def _see(self, request: Request) -> None:
         if not request.url.startswith((self.origin + "/", f"blob:{self.origin}/")):
             self.problems.append(f"request to elsewhere: {request.url}")
+
+
+def refuse(page: Page, guard: Guard, path: str, status: int, body: dict[str, str], **headers: str) -> None:
+    """From now on that route answers so."""
+    guard.refusals.add(path)
+
+    def answer(route: Route) -> None:
+        route.fulfill(status=status, json=body, headers=headers)
+
+    page.route(f"**{path}", answer)
 
 
 def open_page(page: Page, url: str) -> None:

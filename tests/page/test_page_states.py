@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.page.support import Guard, badge, ended, open_page, run, write
+from tests.page.support import Guard, badge, ended, open_page, refuse, run, write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STATIC = ROOT / "static"
@@ -27,16 +27,6 @@ def divide(a, b):
 for n in (4, 2, 0):
     print(f"\\033[32m12 / {n}\\033[0m =", divide(12, n))
 """
-
-
-def refuse(page: Page, guard: Guard, path: str, status: int, body: dict[str, str], **headers: str) -> None:
-    """From now on that route answers so."""
-    guard.refusals.add(path)
-
-    def answer(route: Route) -> None:
-        route.fulfill(status=status, json=body, headers=headers)
-
-    page.route(f"**{path}", answer)
 
 
 # --- Honest states ----------------------------------------------------------------------------------------
