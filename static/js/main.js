@@ -7,11 +7,13 @@ import * as editor from "./editor.js";
 import * as help from "./help.js";
 import * as history from "./history.js";
 import * as inputs from "./inputs.js";
+import * as me from "./me.js";
 import * as output from "./output.js";
 import * as program from "./program.js";
 import * as run from "./run.js";
 import * as service from "./service.js";
 import * as share from "./share.js";
+import * as signin from "./signin.js";
 import { snippets } from "./snippets.js";
 import * as status from "./status.js";
 import * as tabs from "./tabs.js";
@@ -111,6 +113,14 @@ output.install({
 installExamples();
 zip.install();
 batch.install({ program: program.current, finished: history.refresh });
+signin.install();
+me.install({
+  changed: () => {
+    history.disown();
+    signin.show();
+  },
+  switched: history.refresh,
+});
 history.install({ open: reopen, rerun });
 run.install({
   order,

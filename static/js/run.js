@@ -5,6 +5,7 @@ import * as editor from "./editor.js";
 import * as output from "./output.js";
 import * as program from "./program.js";
 import { measures, verdict } from "./result.js";
+import * as signin from "./signin.js";
 import * as status from "./status.js";
 import { session } from "./store.js";
 import { failedLine } from "./trace.js";
@@ -163,6 +164,7 @@ function show(result) {
 const FAILED_WORDS = {
   busy: "Server busy",
   quota: "Limit reached",
+  [api.KEY_REQUIRED]: "Not signed in",
   offline: "No connection",
   lost: "Connection lost",
   container_lost: "Lost",
@@ -181,8 +183,10 @@ function fail(problem, order) {
   if (problem.code === "cancelled") return status.badge("Stopped", "warn");
   const isOurs = problem.retryAfter > 0 || OURS.includes(problem.code);
   const words = FAILED_WORDS[problem.code] ?? (isOurs ? "Not run" : "Refused");
-  status.badge(words, PASSING.includes(problem.code) ? "warn" : "bad");
-  status.notice(problem, isOurs ? () => start(order) : null);
+  status.badge(words, problem.needsKey || PASSING.includes(problem.code) ? "warn" : "bad");
+  const again = () => start(order);
+  if (problem.needsKey) signin.offer(problem, again);
+  else status.notice(problem, isOurs ? again : null);
 }
 
 /** A refusal of our own, in the server's manner. @param {string} sentence */

@@ -51,13 +51,13 @@ export function clearNotice(id = "notice") {
 }
 
 /** What is true only as long as no program can be run. */
-const OUTAGES = ["offline", "engine_unavailable", "image_missing", "engine_error"];
+export const OUTAGES = ["offline", "engine_unavailable", "image_missing", "engine_error"];
 
-/** Programs can be run again: what says otherwise goes. */
-export function recover() {
+/** Programs can be run again: what says otherwise goes. @param {string[]} codes of what is over */
+export function recover(codes) {
   for (const id of ["notice", "batch-notice"]) {
     const { hidden, dataset } = byId(id);
-    if (hidden || !OUTAGES.includes(dataset.code ?? "")) continue;
+    if (hidden || !codes.includes(dataset.code ?? "")) continue;
     clearNotice(id);
     if (id === "notice") badge("Ready", "idle");
   }
@@ -83,7 +83,8 @@ export function notice(failure, again, id = "notice") {
   box.scrollIntoView({ block: "nearest" });
   announce(failure.message);
   if (!again) return;
-  const button = make("button", { type: "button", onclick: () => (clearNotice(id), again()) }, "Try again");
+  const label = failure.needsKey ? "Sign in" : "Try again";
+  const button = make("button", { type: "button", onclick: () => (clearNotice(id), again()) }, label);
   const wait = make("span", { class: "wait" });
   box.append(wait, button);
   countDown(failure.retryAfter, wait, button, id);
