@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 import requests
@@ -10,7 +14,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.conftest import Server
 from tests.page.conftest import Visit
-from tests.page.support import codes, history_items, keys_of, open_page, run, sign_in
+from tests.page.support import archive, codes, history_items, keys_of, open_page, run, sign_in, write
 
 
 @pytest.fixture
@@ -241,3 +245,44 @@ def test_an_operator_chooses_between_his_own_and_everybodys(
     dialog.get_by_role("button", name=choice).click()
     expect(operator.locator("#toast")).to_have_text(f"{3 - left} runs deleted.")
     expect(history_items(operator)).to_have_count(left)
+
+
+# --- The command for a terminal ---------------------------------------------------------------------------
+
+
+def copied(page: Page) -> str:
+    page.click("#curl")
+    expect(page.locator("#toast")).to_contain_text("curl command copied.")
+    return str(page.evaluate("navigator.clipboard.readText()"))
+
+
+@pytest.mark.parametrize("kind", ["program", "project"])
+def test_the_curl_command_of_whoever_has_a_key_takes_it_from_the_shell(
+    visit: Visit, server: Server, ada: str, tmp_path: Path, kind: str
+) -> None:
+    page, _ = visit(server.url)
+    sign_in(page, ada)
+    if kind == "program":
+        write(page, "print('by ada')")
+    else:
+        page.get_by_role("tab", name="ZIP project").click()
+        project = archive({"main.py": "print('by ada')"})
+        page.set_input_files("#zip-file", files=[project])
+        (tmp_path / project["name"]).write_bytes(project["buffer"])
+    command = copied(page)
+    expect(page.locator("#toast")).to_contain_text("Set SCE_KEY to your key before you run it.")
+    assert '-H "Authorization: Bearer $SCE_KEY"' in command
+    assert ada not in command
+    environment = {**os.environ, "SCE_KEY": ada}
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert json.loads(done.stdout)["output"] == "by ada\n", done
+    page.reload()
+    expect(history_items(page)).to_have_count(1)
+    assert marks(page) == []
+
+
+def test_the_curl_command_without_a_key_asks_for_none(visit: Visit, server: Server) -> None:
+    page, _ = visit(server.url)
+    write(page, "print(1)")
+    assert "Authorization" not in copied(page)
+    expect(page.locator("#toast")).to_have_text("curl command copied.")

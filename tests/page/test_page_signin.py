@@ -206,6 +206,17 @@ def test_signing_out_leaves_nothing_in_sight_and_another_tab_knows(visit: Visit,
     expect(history_items(page)).to_have_count(1)
 
 
+def test_where_a_key_is_needed_the_curl_command_has_a_place_for_it_before_it_is_given(
+    visit: Visit, closed: Server
+) -> None:
+    page, _ = visit(closed.url)
+    page.get_by_role("button", name="Not now").click()
+    write(page, "print(1)")
+    page.click("#curl")
+    expect(page.locator("#toast")).to_contain_text("Set SCE_KEY to your key")
+    assert '-H "Authorization: Bearer $SCE_KEY"' in page.evaluate("navigator.clipboard.readText()")
+
+
 # --- Where it is not --------------------------------------------------------------------------------------
 
 
