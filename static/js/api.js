@@ -4,6 +4,9 @@ import { readEvents } from "./sse.js";
 /** @typedef {import("./types.js").Result} Result */
 /** @typedef {import("./types.js").PastRun} PastRun */
 
+/** What is refused because nobody has signed in. */
+export const KEY_REQUIRED = "key_required";
+
 export class Failure extends Error {
   /**
    * @param {string} message
@@ -14,6 +17,11 @@ export class Failure extends Error {
     super(message);
     this.code = code;
     this.retryAfter = retryAfter;
+  }
+
+  /** Whether it would go well for somebody who signs in. */
+  get needsKey() {
+    return this.code === KEY_REQUIRED;
   }
 }
 
@@ -39,19 +47,22 @@ function unreachable() {
     : new Failure("This device is offline. Your code is kept; try again when the connection is back.", "offline");
 }
 
-/** The server's words, with the page's names of its fields. @param {string} message */
-const inWords = (message) =>
-  message.replace(/`(\w+)`/g, (whole, field) => {
+/** The server's words, with the page's names of its fields, and of what is done here. @param {string} message @param {string} code */
+function inWords(message, code) {
+  if (code === KEY_REQUIRED) return "This server asks for a key: sign in first.";
+  return message.replace(/`(\w+)`/g, (whole, field) => {
     const label = document.querySelector(`label[for="${field}"]`);
     return label ? `“${label.textContent}”` : whole;
   });
+}
 
 /** @param {Response} response */
 async function refusal(response) {
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   try {
     const body = await response.json();
-    return new Failure(inWords(String(body.error)), String(body.code), retryAfter);
+    const code = String(body.code);
+    return new Failure(inWords(String(body.error), code), code, retryAfter);
   } catch {
     return new Failure(`The server answered ${response.status} without saying why.`, "unknown", retryAfter);
   }

@@ -5,6 +5,7 @@ import { announce, byId, make } from "./dom.js";
 import { checked } from "./inputs.js";
 import { Pane } from "./pane.js";
 import { measures, verdict } from "./result.js";
+import * as signin from "./signin.js";
 import { snippets } from "./snippets.js";
 import * as status from "./status.js";
 import { toast } from "./toast.js";
@@ -131,7 +132,8 @@ function fail(problem, asked) {
   const failure = problem instanceof api.Failure ? problem : new api.Failure(String(/** @type {Error} */ (problem).message), "refused");
   // The server counts from 0, as programs do.
   failure.message = failure.message.replace(/^tasks\[(\d+)\]/, (_, index) => `Task ${Number(index) + 1}`);
-  status.notice(failure, failure.retryAfter || failure.code === "offline" ? run : null, "batch-notice");
+  if (failure.needsKey) signin.offer(failure, run, "batch-notice");
+  else status.notice(failure, failure.retryAfter || failure.code === "offline" ? run : null, "batch-notice");
 }
 
 /** @param {HTMLInputElement} mark @param {import("./snippets.js").Snippet} snippet */

@@ -2,8 +2,11 @@
 import * as api from "./api.js";
 import { languageOf } from "./config.js";
 import { byId, debounced, make } from "./dom.js";
+import * as me from "./me.js";
 import { ago, duration, verdict } from "./result.js";
+import * as signin from "./signin.js";
 import { toast } from "./toast.js";
+import * as whose from "./whose.js";
 
 /** @typedef {import("./types.js").PastRun} PastRun */
 
@@ -11,11 +14,14 @@ const PAGE_ROWS = 30;
 const NEAR_END_PIXELS = 160;
 const AGE_MILLISECONDS = 30_000;
 
+const NO_ROWS = { history: [], next: null };
+
 const list = byId("history-list");
 const scroller = byId("history-scroll");
 const search = /** @type {HTMLInputElement} */ (byId("history-search"));
 const language = /** @type {HTMLSelectElement} */ (byId("history-language"));
 const status = /** @type {HTMLSelectElement} */ (byId("history-status"));
+const dialog = /** @type {HTMLDialogElement} */ (byId("confirm-dialog"));
 /** @type {{open: (past: PastRun) => void, rerun: (past: PastRun) => void}} */
 let on;
 /** @type {string | null} */
@@ -38,23 +44,27 @@ export function retry() {
   if (failed) load(failed.before);
 }
 
+/** Whoever looks at the page now is somebody else: nothing of before stays. */
+export function disown() {
+  dialog.close();
+  list.replaceChildren();
+  next = null;
+  say("Loading");
+  byId("history-title").textContent = whose.title();
+  byId("history-who").textContent = whose.whoSees();
+  showAnyones();
+}
+
 /** @param {string | null} before */
 async function load(before) {
-  const asked = before ? question : ++question;
+  const asked = ++question;
   isLoading = true;
   setFailed(null);
-  const query = new URLSearchParams({ limit: String(PAGE_ROWS), q: search.value.trim() });
-  query.set("language", language.value);
-  query.set("status", status.value);
-  if (before) query.set("before", before);
   try {
-    const page = await api.json(`/history?${query}`);
+    const older = (await me.look()) ? null : before;
+    const page = me.needsKey() ? NO_ROWS : await api.json(`/history?${query(older)}`);
     if (asked !== question) return;
-    const items = page.history.map(item);
-    if (before) list.append(...items);
-    else list.replaceChildren(...items);
-    next = page.next;
-    say(list.childElementCount ? (next ? "Scroll for more." : "") : emptySentence());
+    show(page, older !== null);
   } catch (problem) {
     if (asked !== question) return;
     say(/** @type {Error} */ (problem).message);
@@ -63,6 +73,32 @@ async function load(before) {
     if (asked === question) isLoading = false;
   }
   loadMore();
+}
+
+/** @param {string | null} before */
+function query(before) {
+  const words = new URLSearchParams({ limit: String(PAGE_ROWS), q: search.value.trim() });
+  words.set("language", language.value);
+  words.set("status", status.value);
+  if (before) words.set("before", before);
+  return words;
+}
+
+/** @param {{history: PastRun[], next: string | null}} page @param {boolean} isMore */
+function show(page, isMore) {
+  const items = page.history.map(item);
+  if (isMore) list.append(...items);
+  else list.replaceChildren(...items);
+  next = page.next;
+  say(list.childElementCount ? (next ? "Scroll for more." : "") : emptySentence());
+  showAnyones();
+}
+
+/** What "anyone's" means is said where it can be read. */
+function showAnyones() {
+  const line = byId("history-anyones");
+  line.hidden = !list.querySelector("[data-owner='']");
+  line.textContent = whose.whoSeesAnyones();
 }
 
 /** @param {{before: string | null} | null} what */
@@ -74,8 +110,12 @@ function setFailed(what) {
 /** @param {string} sentence */
 const say = (sentence) => (byId("history-state").textContent = sentence);
 
-const emptySentence = () =>
-  search.value || language.value || status.value ? "No run matches." : "Nothing has been run yet.";
+const isFiltered = () => Boolean(search.value.trim() || language.value || status.value);
+
+function emptySentence() {
+  if (me.needsKey()) return "Sign in to see your runs.";
+  return isFiltered() ? "No run matches." : "Nothing has been run yet.";
+}
 
 function loadMore() {
   const isNearEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PIXELS;
@@ -93,15 +133,21 @@ function item(past) {
     { type: "button", class: "open", onclick: () => fetchThen(past.id, on.open) },
     make("span", { class: "how", "data-state": tone }, words),
     make("span", { class: "what" }, what),
-    make("span", { class: "when", title: past.timestamp }, measured, when),
+    make("span", { class: "when", title: past.timestamp }, ...marks(past.owner), measured, when),
   );
   const also = make("div", { class: "also" });
   if (past.kind === "code") {
     also.append(action("Run again", what, () => fetchThen(past.id, on.rerun)));
   }
   also.append(action("Delete", what, () => remove(past.id, element)));
-  const element = make("li", { class: "run-item", "data-id": past.id }, open, also);
+  const element = make("li", { class: "run-item", "data-id": past.id, "data-owner": past.owner }, open, also);
   return element;
+}
+
+/** @param {string} owner */
+function marks(owner) {
+  const words = whose.mark(owner);
+  return words ? [make("span", { class: "whose" }, words), " · "] : [];
 }
 
 /** @param {string} label @param {string} what @param {() => void} act */
@@ -118,8 +164,14 @@ async function fetchThen(id, use) {
     for (const other of list.children) other.toggleAttribute("aria-current", false);
     list.querySelector(`[data-id="${CSS.escape(id)}"]`)?.setAttribute("aria-current", "true");
   } catch (problem) {
-    toast(/** @type {Error} */ (problem).message);
+    complain(problem);
   }
+}
+
+/** @param {unknown} problem */
+function complain(problem) {
+  toast(/** @type {Error} */ (problem).message);
+  if (problem instanceof api.Failure && problem.needsKey) signin.ask();
 }
 
 /** @param {string} id @param {HTMLElement} element */
@@ -131,20 +183,37 @@ async function remove(id, element) {
     toast("Deleted.");
     (neighbour?.querySelector("button") ?? scroller).focus();
     if (!list.childElementCount) say(emptySentence());
+    showAnyones();
     loadMore();
   } catch (problem) {
-    toast(/** @type {Error} */ (problem).message);
+    complain(problem);
   }
 }
 
-async function removeAll() {
+/** @param {string} path */
+async function removeAll(path) {
   try {
-    const { deleted } = await api.json("/history", { method: "DELETE" });
+    const { deleted } = await api.json(path, { method: "DELETE" });
     toast(`${deleted} ${deleted === 1 ? "run" : "runs"} deleted.`);
   } catch (problem) {
-    toast(/** @type {Error} */ (problem).message);
+    complain(problem);
   }
   load(null);
+}
+
+/** What is deleted, by the button of the dialog. @type {Record<string, string>} */
+const DELETED = { own: "/history", everybodys: "/history?owner=all" };
+
+/** Ask before everything is deleted, and say what that is. */
+async function askToDelete() {
+  await me.look().catch(() => {}); // another tab may have signed out
+  if (me.needsKey()) return signin.ask();
+  byId("confirm-what").textContent = whose.whatIsDeleted();
+  byId("confirm-hidden").hidden = !isFiltered();
+  byId("confirm-own").textContent = me.current().is_operator ? "Delete mine and anyone's" : "Delete all";
+  byId("confirm-everybodys").hidden = !me.current().is_operator;
+  dialog.returnValue = "";
+  dialog.showModal();
 }
 
 /** The times grow older while the page stays open. */
@@ -164,11 +233,7 @@ export function install(handlers) {
     retry();
   });
   setInterval(age, AGE_MILLISECONDS);
-  const dialog = /** @type {HTMLDialogElement} */ (byId("confirm-dialog"));
-  byId("history-clear").addEventListener("click", () => {
-    dialog.returnValue = "";
-    dialog.showModal();
-  });
-  dialog.addEventListener("close", () => void (dialog.returnValue === "delete" && removeAll()));
+  byId("history-clear").addEventListener("click", askToDelete);
+  dialog.addEventListener("close", () => void (dialog.returnValue in DELETED && removeAll(DELETED[dialog.returnValue])));
   load(null);
 }

@@ -1,17 +1,19 @@
 /** Puts the page together: each module has one concern, and this one knows them all. */
 import * as api from "./api.js";
 import * as batch from "./batch.js";
-import { limits } from "./config.js";
+import { languages, limits } from "./config.js";
 import { byId, make } from "./dom.js";
 import * as editor from "./editor.js";
 import * as help from "./help.js";
 import * as history from "./history.js";
 import * as inputs from "./inputs.js";
+import * as me from "./me.js";
 import * as output from "./output.js";
 import * as program from "./program.js";
 import * as run from "./run.js";
 import * as service from "./service.js";
 import * as share from "./share.js";
+import * as signin from "./signin.js";
 import { snippets } from "./snippets.js";
 import * as status from "./status.js";
 import * as tabs from "./tabs.js";
@@ -45,12 +47,26 @@ function useSnippet(snippet) {
   program.load({ language: snippet.language, code: snippet.code, args: [], stdin: "" }, `Example: ${snippet.label}.`);
 }
 
-function installExamples() {
-  const row = byId("examples");
-  for (const snippet of snippets) {
+/** @param {import("./types.js").Language} language */
+function examplesOf({ name, title }) {
+  const buttons = snippets.filter((snippet) => snippet.language === name).map((snippet) => {
     const attributes = { type: "button", "data-snippet": snippet.id, onclick: () => useSnippet(snippet) };
-    row.append(make("button", attributes, snippet.label));
-  }
+    return make("button", attributes, snippet.label);
+  });
+  const heading = make("span", { class: "hint", "aria-hidden": "true" }, title);
+  return make("div", { role: "group", "aria-label": title, "data-language": name }, heading, ...buttons);
+}
+
+function installExamples() {
+  const groups = languages.map(examplesOf);
+  const isChosen = (/** @type {HTMLElement} */ group) => group.dataset.language === program.language();
+  // Only when a language is chosen: an example of another one does not move away under the pointer.
+  const show = () => {
+    byId("examples").replaceChildren(...groups.filter(isChosen), ...groups.filter((group) => !isChosen(group)));
+    byId("examples").scrollLeft = 0;
+  };
+  byId("language").addEventListener("change", show);
+  show();
 }
 
 /** @param {import("./types.js").PastRun} past */
@@ -97,6 +113,14 @@ output.install({
 installExamples();
 zip.install();
 batch.install({ program: program.current, finished: history.refresh });
+signin.install();
+me.install({
+  changed: () => {
+    history.disown();
+    signin.show();
+  },
+  switched: history.refresh,
+});
 history.install({ open: reopen, rerun });
 run.install({
   order,

@@ -26,6 +26,9 @@ export function duration(milliseconds) {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(2)} s`;
 }
 
+/** A time to wait, as people say it. @param {number} seconds whole ones */
+export const waiting = (seconds) => (seconds <= 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`);
+
 /** @param {number} kibibytes */
 const memory = (kibibytes) =>
   kibibytes < 1024 ? `${kibibytes} KB` : `${(kibibytes / 1024).toFixed(kibibytes < 10240 ? 1 : 0)} MB`;

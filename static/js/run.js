@@ -5,6 +5,7 @@ import * as editor from "./editor.js";
 import * as output from "./output.js";
 import * as program from "./program.js";
 import { measures, verdict } from "./result.js";
+import * as signin from "./signin.js";
 import * as status from "./status.js";
 import { session } from "./store.js";
 import { failedLine } from "./trace.js";
@@ -160,7 +161,18 @@ function show(result) {
 }
 
 /** What the badge says of a request that failed, by its code. @type {Record<string, string>} */
-const FAILED_WORDS = { busy: "Server busy", offline: "No connection", lost: "Connection lost", container_lost: "Lost" };
+const FAILED_WORDS = {
+  busy: "Server busy",
+  quota: "Limit reached",
+  [api.KEY_REQUIRED]: "Not signed in",
+  offline: "No connection",
+  lost: "Connection lost",
+  container_lost: "Lost",
+};
+/** What passes without anybody's mending it. */
+const PASSING = ["busy", "quota"];
+/** What is no fault of the program, and may go well the next time. */
+const OURS = [...PASSING, "offline", "lost", "container_lost"];
 
 /** @param {unknown} problem @param {() => Promise<Order>} order */
 function fail(problem, order) {
@@ -169,11 +181,12 @@ function fail(problem, order) {
   if (api.isAbort(problem)) return status.badge("Stopped", "warn");
   if (!(problem instanceof api.Failure)) throw problem;
   if (problem.code === "cancelled") return status.badge("Stopped", "warn");
-  const isBusy = problem.code === "busy";
-  const isOurs = isBusy || problem.retryAfter > 0 || ["offline", "lost", "container_lost"].includes(problem.code);
+  const isOurs = problem.retryAfter > 0 || OURS.includes(problem.code);
   const words = FAILED_WORDS[problem.code] ?? (isOurs ? "Not run" : "Refused");
-  status.badge(words, isBusy ? "warn" : "bad");
-  status.notice(problem, isOurs ? () => start(order) : null);
+  status.badge(words, problem.needsKey || PASSING.includes(problem.code) ? "warn" : "bad");
+  const again = () => start(order);
+  if (problem.needsKey) signin.offer(problem, again);
+  else status.notice(problem, isOurs ? again : null);
 }
 
 /** A refusal of our own, in the server's manner. @param {string} sentence */

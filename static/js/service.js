@@ -1,13 +1,13 @@
 /** Whether the server can run programs right now, and whether there is a connection at all. */
 import { byId } from "./dom.js";
-import { recover } from "./status.js";
+import { OUTAGES, recover } from "./status.js";
 
 const LOOK_AGAIN_MILLISECONDS = 15_000;
 
 /** @param {"ready" | "down" | "unknown"} state @param {string} words @param {string} [why] */
 function show(state, words, why = "") {
   const element = byId("service");
-  if (element.dataset.state === "down" && state === "ready") recover();
+  if (element.dataset.state === "down" && state === "ready") recover(OUTAGES);
   element.dataset.state = state;
   element.textContent = words;
   element.title = why;

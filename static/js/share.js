@@ -5,6 +5,7 @@
 import { languages, limits } from "./config.js";
 import { copyText } from "./copy.js";
 import { byId } from "./dom.js";
+import * as me from "./me.js";
 import * as program from "./program.js";
 import * as tabs from "./tabs.js";
 import { toast } from "./toast.js";
@@ -75,12 +76,19 @@ async function copyLink() {
   copyText(link, "Link copied. It holds the program itself; no server has seen it.");
 }
 
+/** Whether a terminal has to say whose run it is. */
+const takesKey = () => me.keyName() !== "" || me.current().key_required;
+
+/** The words of a command for that route. The shell puts the key in: it is nowhere in the page. @param {string} path */
+const request = (path) =>
+  `curl -sS ${location.origin}${path}${takesKey() ? ' -H "Authorization: Bearer $SCE_KEY"' : ""}`;
+
 /** @param {Program} value @returns {string} a command for a POSIX shell */
 export function curl(value) {
   const { language, code, stdin, args } = value;
   const body = { code, language, ...(stdin && { stdin }), ...(args.length && { args }) };
   const json = quoted(JSON.stringify(body));
-  return `curl -sS ${location.origin}/run -H 'Content-Type: application/json' --data-binary ${json}`;
+  return `${request("/run")} -H 'Content-Type: application/json' --data-binary ${json}`;
 }
 
 /** @param {Program} value @param {string} file @param {string} entry */
@@ -90,7 +98,7 @@ export function curlZip({ language, stdin, args }, file, entry) {
   const form = fields.map((field, index) => `-F ${index ? quoted(field) : field}`);
   if (stdin) form.push(`--form-string ${quoted(`stdin=${stdin}`)}`);
   if (args.length) form.push(`--form-string ${quoted(`args=${JSON.stringify(args)}`)}`);
-  return `curl -sS ${location.origin}/run-zip ${form.join(" ")}`;
+  return `${request("/run-zip")} ${form.join(" ")}`;
 }
 
 /** @param {() => void} action shows as a toast what `program.current` complains about */
@@ -108,7 +116,8 @@ export function install() {
   const command = () =>
     tabs.mode() === "zip" ? curlZip(program.current(), zip.chosen().name, zip.entryName()) : curl(program.current());
   byId("share").addEventListener("click", guarded(copyLink));
-  byId("curl").addEventListener("click", guarded(() => copyText(command(), "curl command copied.")));
+  const done = () => `curl command copied.${takesKey() ? " Set SCE_KEY to your key before you run it." : ""}`;
+  byId("curl").addEventListener("click", guarded(() => copyText(command(), done())));
   addEventListener("hashchange", open);
   open();
 }

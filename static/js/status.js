@@ -1,7 +1,7 @@
 /** The line above the output: badge, measures, the bar of time, and notices that say what to do next. */
 import { limits } from "./config.js";
 import { announce, byId, isNarrow, make } from "./dom.js";
-import { duration } from "./result.js";
+import { duration, waiting } from "./result.js";
 
 /** @typedef {import("./types.js").Tone} Tone */
 
@@ -39,25 +39,25 @@ export function stopClock(milliseconds = 0) {
   bar.value = Math.min(milliseconds / 1000, limits.timeout_seconds);
 }
 
-/** @type {number | undefined} */
-let countdown;
+/** Of each notice that counts down. @type {Record<string, number>} */
+const countdowns = {};
 
 /** @param {string} [id] which notice */
 export function clearNotice(id = "notice") {
-  clearInterval(countdown);
+  clearInterval(countdowns[id]);
   const notice = byId(id);
   notice.hidden = true;
   notice.replaceChildren();
 }
 
 /** What is true only as long as no program can be run. */
-const OUTAGES = ["offline", "engine_unavailable", "image_missing", "engine_error"];
+export const OUTAGES = ["offline", "engine_unavailable", "image_missing", "engine_error"];
 
-/** Programs can be run again: what says otherwise goes. */
-export function recover() {
+/** Programs can be run again: what says otherwise goes. @param {string[]} codes of what is over */
+export function recover(codes) {
   for (const id of ["notice", "batch-notice"]) {
     const { hidden, dataset } = byId(id);
-    if (hidden || !OUTAGES.includes(dataset.code ?? "")) continue;
+    if (hidden || !codes.includes(dataset.code ?? "")) continue;
     clearNotice(id);
     if (id === "notice") badge("Ready", "idle");
   }
@@ -83,20 +83,24 @@ export function notice(failure, again, id = "notice") {
   box.scrollIntoView({ block: "nearest" });
   announce(failure.message);
   if (!again) return;
-  const button = make("button", { type: "button", onclick: () => (clearNotice(id), again()) }, "Try again");
+  const label = failure.needsKey ? "Sign in" : "Try again";
+  const button = make("button", { type: "button", onclick: () => (clearNotice(id), again()) }, label);
   const wait = make("span", { class: "wait" });
   box.append(wait, button);
-  countDown(failure.retryAfter, wait, button);
+  countDown(failure.retryAfter, wait, button, id);
 }
 
-/** @param {number} seconds @param {HTMLElement} wait @param {HTMLButtonElement} button */
-function countDown(seconds, wait, button) {
+/** @param {number} seconds @param {HTMLElement} wait @param {HTMLButtonElement} button @param {string} id which notice */
+function countDown(seconds, wait, button, id) {
+  // By the clock: a browser lets the timers of a tab in the background rest.
+  const end = Date.now() + seconds * 1000;
   const show = () => {
-    button.disabled = seconds > 0;
-    wait.textContent = seconds > 0 ? ` Ready to try again in ${seconds} s.` : "";
-    if (seconds-- <= 0) clearInterval(countdown);
+    const left = Math.ceil((end - Date.now()) / 1000);
+    button.disabled = left > 0;
+    wait.textContent = left > 0 ? ` Ready to try again in ${waiting(left)}.` : "";
+    if (left <= 0) clearInterval(countdowns[id]);
   };
-  countdown = setInterval(show, 1000);
+  countdowns[id] = setInterval(show, 1000);
   show();
 }
 

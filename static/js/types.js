@@ -17,11 +17,13 @@
  * @typedef {{id: string, language: string, status: Status, output: string, error: string, exit_code: number,
  *   signal: string | null, truncated: boolean, duration_ms: number, cpu_ms: number | null,
  *   memory_kb: number | null, queued_ms: number}} Result
- * @typedef {Result & {timestamp: string, kind: "code" | "zip", code: string, entry: string, archive: string,
+ * @typedef {Result & {owner: string, timestamp: string, kind: "code" | "zip", code: string, entry: string, archive: string,
  *   args: string[], stdin: string, shortened?: string[]}} PastRun
  * @typedef {{language: string, code: string, stdin: string, args: string[]}} Program
  * The program of a run. Its edition tells what was typed since from what was put in its place.
  * @typedef {{language: string, code: string, edition: number}} Source
+ * Whose a run is: `key:NAME`, `page:ID`, or "" when it is nobody's.
+ * @typedef {{owner: string, is_operator: boolean, key_required: boolean}} Me
  * @typedef {"stdout" | "stderr"} StreamName
  * @typedef {"good" | "bad" | "warn" | "running" | "idle"} Tone
  */

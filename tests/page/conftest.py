@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from scripts import browser as browser_program
 from tests.page.support import Guard, open_page
@@ -15,6 +16,10 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP lan.test 127.0.0.1",
 ]  # fmt: skip
 WAIT_MILLISECONDS = 10_000
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+PERMISSIONS = ["clipboard-read", "clipboard-write"]
+
+Visit = Callable[..., tuple[Page, Guard]]
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +38,30 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """One profile for a module: making one takes longer than most tests."""
-    made = browser.new_context(
-        viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
-    )
+    made = browser.new_context(viewport=WIDE, permissions=PERMISSIONS)
     made.set_default_timeout(WAIT_MILLISECONDS)
     yield made
     made.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Opens the page of a server for somebody with a browser of his own, and says what went wrong in it."""
+    guards: list[Guard] = []
+
+    def opened(url: str, **options: Any) -> tuple[Page, Guard]:
+        context = browser.new_context(**{"viewport": WIDE, "permissions": PERMISSIONS, **options})
+        context.set_default_timeout(WAIT_MILLISECONDS)
+        guards.append(Guard(context, url))
+        page = context.new_page()
+        open_page(page, url)
+        return page, guards[-1]
+
+    yield opened
+    for guard in guards:
+        guard.leave()
+        guard.context.close()
+    assert [problem for guard in guards for problem in guard.problems] == []
 
 
 @pytest.fixture

@@ -97,12 +97,13 @@ def test_a_history_that_cannot_be_loaded_is_asked_for_once(page: Page, guard: Gu
     if why == "503":
         unavailable(page, guard)
     else:
-        guard.refusals |= {"/history", "/readyz"}
+        guard.refusals |= {"/history", "/me", "/readyz"}
         page.context.set_offline(True)
+    first = "/me" if why == "offline" else "/history?"
     asked: list[str] = []
 
     def count(request: Request) -> None:
-        if "/history?" in request.url:
+        if first in request.url:
             asked.append(request.url)
 
     page.on("request", count)

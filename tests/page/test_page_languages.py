@@ -61,12 +61,29 @@ def test_the_patterns_of_every_language_are_regular_expressions_of_the_page(page
     assert page.evaluate(groups, [error.place for error in errors]) == [1] * len(errors)
 
 
-def test_the_examples_of_all_languages_are_offered_in_their_order(page: Page) -> None:
-    examples = [example for language in LANGUAGES.values() for example in language.page.examples]
+@EVERY
+def test_the_examples_of_the_chosen_language_come_first_and_all_others_after_them(
+    page: Page, language: Language
+) -> None:
+    page.select_option("#language", language.name)
+    others = [other for other in LANGUAGES.values() if other is not language]
     offered = page.locator("#examples button").evaluate_all("all => all.map((one) => one.dataset.snippet)")
-    assert offered == [one.id for one in sorted(examples, key=lambda example: example.is_last)]
+    assert offered == [example.id for one in (language, *others) for example in one.page.examples]
     assert len(set(offered)) == len(offered)
-    assert offered[0] == "hello" and offered[-1] == "too-long"
+    first = page.locator("#examples").get_by_role("group").first
+    expect(first).to_have_accessible_name(language.title)
+    expect(first.get_by_text(language.title)).to_be_in_viewport(ratio=1)
+    page.reload()
+    expect(first).to_have_accessible_name(language.title)
+
+
+def test_an_example_of_another_language_stays_where_it_was_pressed(page: Page) -> None:
+    example = page.get_by_role("button", name="Node hello", exact=True)
+    example.scroll_into_view_if_needed()
+    before = example.bounding_box()
+    example.click()
+    expect(page.locator("#language")).to_have_value("node")
+    assert example.bounding_box() == before
 
 
 def test_a_language_without_a_grammar_is_written_as_plain_text(

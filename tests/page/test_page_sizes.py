@@ -217,7 +217,7 @@ def test_a_field_in_a_refusal_has_the_name_that_the_page_gives_it(page: Page, gu
 
 @pytest.mark.parametrize("kind", ["program", "batch"])
 def test_a_notice_of_an_outage_goes_when_it_is_over(page: Page, guard: Guard, kind: str) -> None:
-    guard.refusals |= {"/run", "/run-batch", "/history", "/readyz"}
+    guard.refusals |= {"/run", "/run-batch", "/history", "/me", "/readyz"}
     box = "#notice" if kind == "program" else "#batch-notice"
     if kind == "batch":
         page.get_by_role("tab", name="Batch").click()
@@ -234,7 +234,7 @@ def test_a_notice_of_an_outage_goes_when_it_is_over(page: Page, guard: Guard, ki
 
 
 def test_a_notice_about_the_program_stays_when_an_outage_is_over(page: Page, guard: Guard) -> None:
-    guard.refusals |= {"/history", "/readyz"}
+    guard.refusals |= {"/history", "/me", "/readyz"}
     write(page, " ")
     page.click("#run")
     page.context.set_offline(True)

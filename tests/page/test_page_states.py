@@ -11,11 +11,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.page.support import Guard, badge, ended, open_page, run, write
+from tests.page.support import ARTIFACTS, Guard, badge, ended, open_page, refuse, run, write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STATIC = ROOT / "static"
-ARTIFACTS = ROOT / "tests" / "artifacts"
 WIDE = {"width": 1280, "height": 800}
 NARROW = {"width": 390, "height": 844}
 SHOWN = """import sys
@@ -27,16 +26,6 @@ def divide(a, b):
 for n in (4, 2, 0):
     print(f"\\033[32m12 / {n}\\033[0m =", divide(12, n))
 """
-
-
-def refuse(page: Page, guard: Guard, path: str, status: int, body: dict[str, str], **headers: str) -> None:
-    """From now on that route answers so."""
-    guard.refusals.add(path)
-
-    def answer(route: Route) -> None:
-        route.fulfill(status=status, json=body, headers=headers)
-
-    page.route(f"**{path}", answer)
 
 
 # --- Honest states ----------------------------------------------------------------------------------------
@@ -72,7 +61,7 @@ def test_an_engine_that_is_down_is_named_in_the_servers_words(page: Page, guard:
 
 
 def test_without_a_connection_the_code_is_kept_and_the_page_says_so(page: Page, guard: Guard) -> None:
-    guard.refusals |= {"/run", "/history", "/readyz"}
+    guard.refusals |= {"/run", "/history", "/me", "/readyz"}
     write(page, "print('kept')")
     page.context.set_offline(True)
     page.click("#run")

@@ -1,0 +1,65 @@
+/** Who this browser is to the server: asked of `GET /me`, changed by signing in and out, the same in all of its tabs. */
+import * as api from "./api.js";
+
+/** @typedef {import("./types.js").Me} Me */
+
+/** The other tabs of this browser have the same cookie. */
+const tabs = new BroadcastChannel("sce.owner");
+
+/** @type {Me} what the server said last; nobody before that */
+let me = { owner: "", is_operator: false, key_required: false };
+let isKnown = false;
+/** Counts questions and changes, so that an answer to an older one is dropped. */
+let asked = 0;
+/** @type {() => void} called as soon as the runs of before are somebody else's */
+let changed = () => {};
+/** @type {() => void} called when somebody has signed in or out, in whichever tab */
+let switched = () => {};
+
+export const current = () => me;
+
+/** The name of the key that this browser is signed in with, or "". */
+export const keyName = () => (me.owner.startsWith("key:") ? me.owner.slice("key:".length) : "");
+
+/** Whether nothing can be run or seen before somebody signs in. */
+export const needsKey = () => me.key_required && !keyName();
+
+/** Ask the server once more. @returns {Promise<boolean>} whether this is somebody else now @throws {api.Failure} */
+export const look = () => learn(api.json("/me"));
+
+/** @param {string} key @throws {api.Failure} with code `wrong_key` when it is none */
+export async function signIn(key) {
+  await learn(api.json("/sign-in", api.post({ key })));
+  tell();
+}
+
+/** Give the key up; this browser is itself again. @throws {api.Failure} */
+export async function signOut() {
+  await learn(api.json("/sign-out", { method: "POST" }));
+  tell();
+}
+
+function tell() {
+  tabs.postMessage("");
+  switched();
+}
+
+/** @param {Promise<Me>} answer */
+async function learn(answer) {
+  const mine = ++asked;
+  const now = await answer;
+  if (mine !== asked) return false;
+  const isSame = isKnown && /** @type {const} */ (["owner", "is_operator", "key_required"]).every((name) => me[name] === now[name]);
+  me = now;
+  isKnown = true;
+  if (!isSame) changed();
+  return !isSame;
+}
+
+/** @param {{changed: () => void, switched: () => void}} on */
+export function install(on) {
+  ({ changed, switched } = on);
+  tabs.addEventListener("message", switched);
+  // Brought back by the Back button as it was when it was left, perhaps by somebody else.
+  addEventListener("pageshow", ({ persisted }) => void (persisted && switched()));
+}

@@ -1,0 +1,85 @@
+"""The page in a real browser: a server that asks to wait is understood, and waited for."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.page.support import Guard, archive, badge, ended, refuse, write
+
+SPENT = {"error": "You have used 3600 s of CPU time within an hour. Come back in 2 s.", "code": "quota"}
+KINDS = ["program", "project", "batch"]
+
+
+def prepare(page: Page, kind: str) -> Locator:
+    """Something to run; the button that runs it."""
+    if kind == "program":
+        write(page, "print('at last')")
+        return page.locator("#run")
+    if kind == "project":
+        page.get_by_role("tab", name="ZIP project").click()
+        page.set_input_files("#zip-file", files=[archive({"main.py": "print('at last')"})])
+        return page.locator("#run")
+    page.get_by_role("tab", name="Batch").click()
+    page.get_by_role("checkbox", name="Hello", exact=True).check()
+    return page.locator("#batch-run")
+
+
+def path_of(kind: str) -> str:
+    return {"program": "/run", "project": "/run-zip", "batch": "/run-batch"}[kind]
+
+
+def notice(page: Page, kind: str) -> Locator:
+    return page.locator("#batch-notice" if kind == "batch" else "#notice")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_is_over_a_limit_reads_why_waits_and_runs_again(page: Page, guard: Guard, kind: str) -> None:
+    refuse(page, guard, path_of(kind), 429, SPENT, **{"Retry-After": "2"})
+    button = prepare(page, kind)
+    button.click()
+    expect(notice(page, kind)).to_contain_text("You have used 3600 s of CPU time within an hour.")
+    again = notice(page, kind).get_by_role("button", name="Try again")
+    expect(again).to_be_disabled()
+    expect(button).to_be_enabled()
+    if kind == "batch":
+        expect(page.locator(".task .badge")).to_have_text("Not run")
+    else:
+        expect(badge(page)).to_have_text("Limit reached")
+        expect(page.locator("#run-label")).to_have_text("Run")
+    page.unroute(f"**{path_of(kind)}")
+    expect(again).to_be_enabled()
+    again.click()
+    expect(notice(page, kind)).to_be_hidden()
+    ended(page)
+    if kind == "batch":
+        expect(page.locator(".task .badge")).to_have_text("Finished")
+    else:
+        expect(page.locator("#output")).to_have_text("at last\n")
+
+
+def test_a_long_time_to_wait_is_said_in_minutes(page: Page, guard: Guard) -> None:
+    refuse(page, guard, "/run", 429, SPENT, **{"Retry-After": "1500"})
+    prepare(page, "program").click()
+    expect(page.locator("#notice .wait")).to_have_text(" Ready to try again in 25 min.")
+
+
+def test_a_program_and_a_batch_that_wait_do_not_stop_each_others_clock(page: Page, guard: Guard) -> None:
+    refuse(page, guard, "/run", 429, SPENT, **{"Retry-After": "3"})
+    refuse(page, guard, "/run-batch", 429, SPENT, **{"Retry-After": "1"})
+    prepare(page, "program").click()
+    expect(page.locator("#notice .wait")).to_contain_text("s.")
+    prepare(page, "batch").click()
+    for kind in ("batch", "program"):
+        expect(notice(page, kind).locator("button")).to_be_enabled()
+
+
+def test_a_wait_is_over_in_time_though_the_browser_let_the_page_rest(page: Page, guard: Guard, server_url: str) -> None:
+    page.clock.install()
+    page.goto(server_url)
+    refuse(page, guard, "/run", 429, SPENT, **{"Retry-After": "60"})
+    prepare(page, "program").click()
+    again = page.get_by_role("button", name="Try again")
+    expect(again).to_be_disabled()
+    page.clock.fast_forward("01:01")
+    expect(again).to_be_enabled()
