@@ -14,7 +14,7 @@ from executor import Executor
 from sandbox.errors import ContainerLost, QuotaExceeded
 from sandbox.models import Caller, RunRequest
 from sandbox.settings import load
-from tests.conftest import containers, docker
+from tests.conftest import containers, docker, eventually
 from tests.fakes import serving
 
 ADA, BOB = Caller("192.0.2.1", "page:ada"), Caller("192.0.2.1", "page:bob")
@@ -63,6 +63,15 @@ def test_waiting_costs_nothing_and_computing_what_it_took(small: Executor) -> No
     assert left(small, ADA) > 0.8
     small.run(RunRequest("python", BURN, caller=BOB))
     assert left(small, BOB) == 0
+
+
+def test_a_run_in_a_kept_container_pays_for_itself_alone(small: Executor) -> None:
+    burn = "import time\nwhile time.process_time() < 0.7: pass"
+    small.run(RunRequest("python", burn, caller=ADA))
+    before = left(small, ADA)
+    hello = RunRequest("python", "print(1)", caller=ADA)
+    assert eventually(lambda: small.run(hello).runs_before, 30)
+    assert left(small, ADA) > before / 2
 
 
 def test_a_program_that_outlives_its_supervisor_pays_all_the_same(small: Executor, tmp_path: Path) -> None:
