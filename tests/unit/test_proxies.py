@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from ipaddress import IPv4Address, IPv6Address, ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from sandbox.addresses import parse
 from sandbox.settings import Settings, SettingsError, load
-from tests.fakes import FakeExecutor, serving
+from tests.fakes import FakeExecutor, serving, web_app
 from tests.wire import connect, read_answer
 from web.proxies import UNKNOWN, TrustedProxies
 
@@ -153,8 +154,8 @@ def test_the_host_is_what_the_outermost_trusted_proxy_says(told: str, counts: st
 
 
 @pytest.fixture
-def settings() -> Settings:
-    return load(trusted_proxies=TRUSTED, allowed_hosts=("run.example",), port=0)
+def settings(tmp_path: Path) -> Settings:
+    return load(trusted_proxies=TRUSTED, allowed_hosts=("run.example",), port=0, data_dir=tmp_path)
 
 
 def post(url: str, source: str, *headers: str, host: str = "localhost") -> tuple[int, dict[str, Any]]:
@@ -206,9 +207,22 @@ def test_a_header_of_a_thousand_entries_is_answered(url: str, header: str) -> No
     assert post(url, PROXY, *[f"X-Forwarded-{header}: 127.0.0.2"] * 200)[0] in (200, 400)
 
 
-def test_without_the_setting_no_proxy_is_trusted() -> None:
+def test_cookies_are_secure_where_the_proxy_speaks_https(settings: Settings) -> None:
+    app = web_app(settings)
+
+    def cookie(peer: str, scheme: str) -> str:
+        headers = {"Host": "run.example", "X-Forwarded-Proto": scheme}
+        return app.test_client().get("/", headers=headers, environ_base={"REMOTE_ADDR": peer}).headers["Set-Cookie"]
+
+    assert "; Secure" in cookie(PROXY, "https")
+    assert "; Secure" not in cookie(PROXY, "http")
+    assert "; Secure" not in cookie(STRANGER, "https")
+    app.extensions["database"].close()
+
+
+def test_without_the_setting_no_proxy_is_trusted(tmp_path: Path) -> None:
     executor = FakeExecutor()
-    with serving(load(port=0), executor) as url:
+    with serving(load(port=0, data_dir=tmp_path), executor) as url:
         post(url, "127.0.0.1", "X-Forwarded-For: 203.0.113.5")
     assert [request.caller.address for request in executor.requests] == ["127.0.0.1"]
 
