@@ -6,6 +6,8 @@ lowers (docs/security.md).
 
 from __future__ import annotations
 
+import time
+
 from files import APP, remove
 from system import os
 
@@ -18,6 +20,7 @@ IPC_TABLES = ("/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg")
 SOCKET_COUNTS = ("/proc/net/sockstat", "/proc/net/sockstat6")
 COUNTED = (b"used", b"inuse", b"tw")  # of this network namespace; the others are the host's
 MEMORY_MARGIN_BYTES = 4 << 20  # what the kernel's own bookkeeping goes up and down by
+MEMORY_SECONDS = 0.1  # how long after the end of many processes their stacks may still count
 
 
 class Leftovers:
@@ -33,7 +36,7 @@ class Leftovers:
         """What is there beside the files of these names, which are removed: a word; empty when there is nothing."""
         try:
             remove(names)
-            if os.listdir(APP) or os.listdir(SHARED_MEMORY):
+            if not (is_empty(APP) and is_empty(SHARED_MEMORY)):
                 return b"files"
         except OSError:
             return b"files"
@@ -46,12 +49,26 @@ class Leftovers:
         return b"" if self.is_memory_free() else b"memory"
 
     def is_memory_free(self) -> bool:
-        memory_bytes = self.cgroup.memory_bytes()
-        if memory_bytes is None or self.memory_bytes is None or self.oom_kills is None:
+        if self.oom_kills is None or self.cgroup.oom_kills() != self.oom_kills:
             return False
-        if self.cgroup.oom_kills() != self.oom_kills:
+        deadline = time.monotonic() + MEMORY_SECONDS
+        while not self.is_little_used():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def is_little_used(self) -> bool:
+        memory_bytes = self.cgroup.memory_bytes()
+        if memory_bytes is None or self.memory_bytes is None:
             return False
         return memory_bytes <= self.memory_bytes + MEMORY_MARGIN_BYTES
+
+
+def is_empty(folder: str) -> bool:
+    """However many files there are, only the first few are read."""
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
 
 
 def is_anybody_alive() -> bool:

@@ -1,0 +1,143 @@
+"""What a program leaves, the next of its owner in the same container does not find; else the container is not kept.
+
+Pairs: the first program is an attack of `kept/attacks.txt`, the second `kept/look.py`, which prints all it sees and can
+do. It has to print what it prints in a container where nothing ever ran. All attacks share one owner, so that most
+of them, and their seconds, run where many have run before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from executor import Executor
+from sandbox.models import Caller, RunRequest, RunResult, Status
+from sandbox.settings import load
+from tests.conftest import containers, plain
+from tests.engine.keeping import owned
+
+KEPT = Path(__file__).resolve().parent / "kept"
+LOOK = (KEPT / "look.py").read_text()
+OWNER = "key:attacker"
+
+RunFor = Callable[..., RunResult]
+
+
+def read_attacks() -> dict[str, tuple[str, str]]:
+    """Title -> what becomes of the container, and the source."""
+    parts = re.split(r"^#: (\w+): (.+)\n", (KEPT / "attacks.txt").read_text(), flags=re.MULTILINE)[1:]
+    attacks = {title: (fate, code) for fate, title, code in zip(parts[::3], parts[1::3], parts[2::3], strict=True)}
+    assert len(attacks) * 3 == len(parts), "two attacks have the same title"
+    return attacks
+
+
+ATTACKS = read_attacks()
+
+
+@pytest.fixture(scope="module")
+def keeping(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    data_dir = tmp_path_factory.mktemp("kept")
+    with Executor(load(data_dir=data_dir, pool="python:1", keep_runs=1000, keep_age_seconds=3600)) as executor:
+        yield executor
+    assert containers(data_dir) == []
+
+
+@pytest.fixture(scope="module")
+def run(keeping: Executor) -> RunFor:
+    return owned(keeping)
+
+
+@pytest.fixture(scope="module")
+def seen_alone(run: RunFor) -> str:
+    """What the look prints where nothing ever ran."""
+    result = run("key:alone", LOOK)
+    assert (result.status, result.runs_before) == (Status.OK, 0), result.error
+    return plain(result.output)
+
+
+@pytest.mark.parametrize("title", [title for title, (fate, _) in ATTACKS.items() if fate != "gone"])
+def test_the_second_sees_what_it_would_alone(title: str, run: RunFor, seen_alone: str) -> None:
+    fate, code = ATTACKS[title]
+    first = run(OWNER, code, stdin="x" * 300_000)
+    second = run(OWNER, LOOK)
+    assert second.status is Status.OK, second.error
+    assert plain(second.output) == seen_alone
+    if fate == "kept":
+        assert second.runs_before == first.runs_before + 1
+
+
+@pytest.mark.parametrize("title", [title for title, (fate, _) in ATTACKS.items() if fate == "gone"])
+def test_what_leaves_something_is_the_last_in_its_container(title: str, run: RunFor) -> None:
+    first = run(OWNER, ATTACKS[title][1])
+    second = run(OWNER, "import os; print(os.listdir('/dev/shm'), os.listdir('/app'))")
+    assert (second.output, second.runs_before) == ("[] ['user_code.py']\n", 0), first.error
+
+
+def test_the_look_would_see_it(run: RunFor, seen_alone: str) -> None:
+    """Lest the comparison prove nothing: the same things done by the program that looks are seen."""
+    for left in (
+        "open('/dev/shm/left', 'w')",
+        "os.nice(1)",
+        "os.umask(0)",
+        "os.chdir('/')",
+        "os.fork() or signal.pause()",
+        "kept = socket.socket(socket.AF_UNIX); kept.bind('\\0left')",
+        "kept = socket.socket(); kept.bind(('127.0.0.1', 4711)); kept.listen()",
+        "kept = os.pipe(); fcntl.fcntl(kept[0], 1031, 1 << 20)",
+        "kept = os.open('/app', 0); fcntl.flock(kept, fcntl.LOCK_EX); signal.alarm(9)",
+    ):
+        result = run("key:blind", LOOK.replace("\nmain()\n", f"\n{left}\nmain()\n"))
+        assert result.status is Status.OK, result.error
+        assert plain(result.output) != seen_alone, left
+
+
+# --- How the first ended ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("while True: pass", Status.TIMEOUT),
+        ("import os\nwhile True: os.write(1, bytes(65536))", Status.OUTPUT_LIMIT),
+        ("x = b'x' * (200 << 20)", Status.MEMORY),
+    ],
+)
+def test_how_the_first_was_ended_does_not_show_in_the_second(
+    keeping: Executor, run: RunFor, code: str, status: Status
+) -> None:
+    limits = keeping.settings.model_copy(update={"timeout_seconds": 1.0, "output_stop_bytes": 1 << 20}).limits
+    assert run(OWNER, code, limits=limits).status is status
+    second = run(OWNER, "print(1)")
+    assert (second.status, second.output, second.error, second.runs_before) == (Status.OK, "1\n", "", 0)
+
+
+def test_a_program_is_not_said_to_have_run_out_of_memory_for_an_earlier_one(run: RunFor) -> None:
+    run("key:earlier", "import os\nif os.fork() == 0: x = b'x' * (200 << 20)\nos.wait()")
+    result = run("key:earlier", "import os; os.kill(os.getpid(), 9)")
+    assert (result.status, result.exit_code) == (Status.ERROR, 137)
+
+
+def test_a_cancelled_run_is_the_last_in_its_container(keeping: Executor, run: RunFor) -> None:
+    run("key:hasty", "print(0)")
+    request = RunRequest("python", "print(1, flush=True)\nwhile True: pass", caller=Caller(owner="key:hasty"))
+    first = keeping.run(request, run_id="c" * 16, on_output=lambda *_: keeping.cancel("c" * 16) and None)
+    second = run("key:hasty", "print(2)")
+    assert (first.status, first.runs_before) == (Status.CANCELLED, 1)
+    assert (second.status, second.output, second.runs_before) == (Status.OK, "2\n", 0)
+
+
+def test_a_cancellation_that_comes_too_late_hits_nobody(keeping: Executor, run: RunFor) -> None:
+    """Each run is cancelled the moment it ends; whoever is hit by it, it is never the next."""
+    statuses, kept = set(), 0
+    for number in range(12):
+        request = RunRequest("python", "print(1, flush=True)", caller=Caller(owner="key:late"))
+        name = f"{number:016}"
+        first = keeping.run(request, run_id=name, on_output=lambda *_, name=name: keeping.cancel(name) and None)
+        second = run("key:late", "import time; time.sleep(0.05); print(2)")
+        statuses.add(first.status)
+        kept += bool(second.runs_before)
+        assert (second.status, second.output) == (Status.OK, "2\n")
+    assert statuses <= {Status.OK, Status.CANCELLED}
