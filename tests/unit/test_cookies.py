@@ -19,10 +19,10 @@ from werkzeug.test import EnvironBuilder
 from sandbox.agreed import made_once
 from sandbox.settings import SettingsError, load
 from tests.conftest import ROOT
-from web.cookies import SECRET_FILE, Cookies, new_page, of_key, secret_of
+from web.cookies import SECRET_FILE, Cookies, of_key, secret_of
 
 COOKIES = Cookies("s" * 32)
-PAGE = new_page()
+PAGE = "page:" + "0f" * 16
 
 
 def written(cookies: Cookies, content: str, *, is_secure: bool = False) -> str:
