@@ -203,6 +203,7 @@ ALLOWED = {
     ("executor.py", 'language="python"'): "an example",
     ("sandbox/box/classify.py", "a shell shows"): "the one that people type into",
     ("static/js/share.js", "a POSIX shell"): "the one that curl is typed into",
+    ("static/js/share.js", "The shell puts"): "the same",
     ("static/js/words.js", "a POSIX shell"): "the one that curl is typed into",
     ("static/js/words.js", "as a shell would split it"): "the one that people type into",
     ("static/js/dom.js", "(Node | string)"): "of the document",
