@@ -32,8 +32,8 @@ def test_failures_are_counted_and_told_once_a_while(
     for _ in range(2):
         record(REQUEST, RESULT)
     assert [entry.getMessage() for entry in caplog.records] == [
-        "The disk is full. Not in the history since it last worked: 1 runs.",
-        "The disk is full. Not in the history since it last worked: 6 runs.",
+        "The disk is full. Running programs still works. Not in the history since it last worked: 1 runs.",
+        "The disk is full. Running programs still works. Not in the history since it last worked: 6 runs.",
         "The history works again. Not in it: 6 runs.",
     ]
 
