@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sandbox import languages
-from sandbox.admission import Admission, HeldBytes, Ticket
+from sandbox.admission import Admission, Ticket
 from sandbox.box.classify import to_result
 from sandbox.box.container import NotStarted
 from sandbox.box.lease import Wanted
@@ -32,6 +32,7 @@ from sandbox.box.protocol import Order, Report
 from sandbox.box.supply import Supply
 from sandbox.cancelling import CancellableRuns
 from sandbox.errors import Cancelled, SandboxError
+from sandbox.held import HeldBytes
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_code, check_stdin
@@ -77,7 +78,12 @@ class Executor:
         self._observers = (self._quotas.charge, *observers)
         self._limits = settings.limits
         self._supply = Supply(settings)
-        self._admission = Admission(settings.effective_concurrent_runs(), settings.queue_size, settings.queue_seconds)
+        self._admission = Admission(
+            settings.effective_concurrent_runs(),
+            settings.queue_size,
+            settings.queue_seconds,
+            spare=settings.spare_places(),
+        )
         self._held = HeldBytes(settings.max_held_bytes)
         self._runs = CancellableRuns()
         self._stopping = threading.Event()

@@ -7,6 +7,9 @@ to make; whoever comes from several addresses has a share of each.) When the que
 the room of the address that has most there, if that is more than his would have, or else of the owner at his own
 address that has most, if that is more than he would have; else he is refused.
 
+There may be spare places beside the slots. They are for owners who run nothing, so that nobody waits for the long
+programs of one who has all of the slots.
+
 A batch is refused as a whole or not at all: once one of its programs has its turn, the others keep their
 positions in the queue until theirs comes, without a deadline. Else what has run would be thrown away.
 """
@@ -16,7 +19,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from types import TracebackType
 
 from sandbox.addresses import share_of
@@ -25,6 +28,9 @@ from sandbox.models import Caller
 
 POLL_SECONDS = 0.2
 """How often a waiting request looks whether its caller is still there."""
+
+Share = tuple[str, str]
+"""An address, and an owner at it."""
 
 SHUTTING_DOWN = "The service is shutting down."
 
@@ -98,13 +104,26 @@ class Queue:
 
     def take(self) -> Ticket:
         """The next in turn. There must be one."""
-        address, owners = next(iter(self._addresses.items()))
-        owner, tickets = next(iter(owners.items()))
-        ticket = tickets[0]
-        self._addresses.move_to_end(address)
-        owners.move_to_end(owner)
-        self.remove(ticket)
+        owners = next(iter(self._addresses.values()))
+        ticket = next(iter(owners.values()))[0]
+        self._turn(ticket)
         return ticket
+
+    def take_of_others(self, shares: Set[Share]) -> Ticket | None:
+        """The next in turn of those who are not among these; None when there is none."""
+        for address, owners in self._addresses.items():
+            for owner, tickets in owners.items():
+                if (address, owner) not in shares:
+                    self._turn(ticket := tickets[0])
+                    return ticket
+        return None
+
+    def _turn(self, ticket: Ticket) -> None:
+        """Take a ticket out. Its address, and at that its owner, come last from now on."""
+        address, owner = ticket.batch.share
+        self._addresses.move_to_end(address)
+        self._addresses[address].move_to_end(owner)
+        self.remove(ticket)
 
     def remove(self, ticket: Ticket) -> bool:
         """False when it is not there."""
@@ -168,8 +187,10 @@ class Load:
 class Admission:
     """The places and the queue. Thread-safe; every public method returns at once."""
 
-    def __init__(self, slots: int, queue_size: int, queue_seconds: float) -> None:
+    def __init__(self, slots: int, queue_size: int, queue_seconds: float, *, spare: int = 0) -> None:
+        """`spare` places more are for owners who run nothing."""
         self.slots = slots
+        self.spare = spare
         self.queue_size = queue_size
         self.queue_seconds = queue_seconds
         self._changed = threading.Condition()
@@ -194,8 +215,10 @@ class Admission:
             if self._closed:
                 raise self.busy(SHUTTING_DOWN)
             batch = Batch(self, caller, count)
-            self._make_room(batch)
-            self._queue.put(batch)
+            victims = self._who_makes_room(batch)
+            self._queue.put(batch)  # before they leave: else its address might lose its turn with them
+            for victim in victims:
+                self._refuse(victim, "Other callers have been waiting for a turn.")
             self._grant()
             return batch.tickets
 
@@ -231,15 +254,17 @@ class Admission:
         rounds = 1 + self.waiting // max(1, self.slots)
         return Busy(f"{reason} The service is busy; try again.", retry_after_seconds=min(60, rounds))
 
-    def _make_room(self, newcomer: Batch) -> None:
-        """Refuse as many waiting batches of those who have more as the newcomer needs room, or none at all."""
+    def _who_makes_room(self, newcomer: Batch) -> list[Batch]:
+        """As many waiting batches of those who have more as the newcomer needs room.
+
+        :raises Busy: when they have not so many.
+        """
         free_slots = max(0, self.slots - self.running - self.waiting)
         surplus = self.waiting + len(newcomer.tickets) - free_slots - self.queue_size
         victims = Load(self._queue, newcomer).victims(surplus) if surplus > 0 else []
         if victims is None:
             raise self.busy("Every place in the queue is taken.")
-        for victim in victims:
-            self._refuse(victim, "Other callers have been waiting for a turn.")
+        return victims
 
     def _refuse(self, batch: Batch, reason: str) -> None:
         """Refuse those of a batch that still wait."""
@@ -250,28 +275,14 @@ class Admission:
 
     def _grant(self) -> None:
         while self._queue and len(self._running) < self.slots:
-            ticket = self._queue.take()
-            self._running.add(ticket)
-            ticket.batch.has_begun = True
-            ticket.decided.set()
+            self._begin(self._queue.take())
+        while self._queue and len(self._running) < self.slots + self.spare:
+            ticket = self._queue.take_of_others({ticket.batch.share for ticket in self._running})
+            if ticket is None:
+                return
+            self._begin(ticket)
 
-
-class HeldBytes:
-    """What waiting and running requests keep in memory, up to a bound. Thread-safe."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._held_bytes = 0
-        self._lock = threading.Lock()
-
-    def add(self, size: int) -> bool:
-        """False, and nothing added, when there is no room. One alone always finds room."""
-        with self._lock:
-            if size and self._held_bytes and self._held_bytes + size > self._max_bytes:
-                return False
-            self._held_bytes += size
-            return True
-
-    def remove(self, size: int) -> None:
-        with self._lock:
-            self._held_bytes -= size
+    def _begin(self, ticket: Ticket) -> None:
+        self._running.add(ticket)
+        ticket.batch.has_begun = True
+        ticket.decided.set()

@@ -225,6 +225,10 @@ class Settings(BaseSettings):
         by_cpu = max(5, round((os.cpu_count() or 1) * 2 / self.cpus))
         return max(1, min(by_cpu, self.effective_containers_mb() // self.memory_mb, 64))
 
+    def spare_places(self) -> int:
+        """Places beside those, for owners who run nothing: one, unless the number of places was set."""
+        return 0 if self.max_concurrent_runs else 1
+
     def effective_containers_mb(self) -> int:
         """Memory for all containers, in MiB: the setting, or half of the machine's."""
         return self.containers_mb or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 21

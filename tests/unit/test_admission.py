@@ -380,12 +380,48 @@ def test_closing_lets_a_batch_that_has_begun_go_on() -> None:
 Name = str | tuple[str, str]
 
 
+def test_a_spare_place_is_for_an_owner_who_runs_nothing() -> None:
+    admission = Admission(slots=1, queue_size=6, queue_seconds=PATIENT, spare=1)
+    (first,) = admission.enter(Caller("a", "x"))
+    (second,) = admission.enter(Caller("a", "x"))
+    assert granted(first) and not granted(second), "one's own programs never take it"
+    (other,) = admission.enter(Caller("a", "y"))
+    assert granted(other), "he need not wait for the program of another"
+    (third,) = admission.enter(Caller("b", "z"))
+    assert not granted(third)
+    admission.leave(other)
+    assert granted(third) and not granted(second)
+    admission.leave(first)
+    assert granted(second), "now he runs nothing"
+
+
+def test_a_spare_place_that_nobody_may_have_waits_for_a_newcomer() -> None:
+    admission = Admission(slots=1, queue_size=6, queue_seconds=PATIENT, spare=1)
+    batch = admission.enter(Caller("a", "x"), 3)
+    assert [granted(ticket) for ticket in batch] == [True, False, False]
+    (newcomer,) = admission.enter(Caller("a", "y"))
+    assert granted(newcomer)
+
+
+def test_an_address_keeps_its_turn_when_one_of_its_owners_makes_room_for_another() -> None:
+    admission = Admission(slots=2, queue_size=6, queue_seconds=PATIENT)
+    long = admission.enter(Caller("b", "y"), 4)
+    heavy = admission.enter(Caller("a", "x"), 4)
+    admission.leave(long[0])
+    (light,) = admission.enter(Caller("a", "z"), 2)[:1]
+    assert all(ticket.refusal for ticket in heavy)
+    admission.leave(long[1])
+    assert granted(light)
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens in whatever order, the books balance, nobody is passed over, and no place lies idle."""
 
+    spare = 0
+
     def __init__(self) -> None:
         super().__init__()
-        self.admission = Admission(slots=2, queue_size=6, queue_seconds=PATIENT)
+        self.admission = Admission(slots=2, queue_size=6, queue_seconds=PATIENT, spare=self.spare)
         self.tickets: list[Ticket] = []
         self.waited: set[Ticket] = set()
         """Those that waited when this was last looked at."""
@@ -431,7 +467,7 @@ class AnyOrder(RuleBasedStateMachine):
     def the_books_balance(self) -> None:
         admission = self.admission
         queued = [*admission._queue]
-        assert 0 <= admission.running <= admission.slots
+        assert 0 <= admission.running <= admission.slots + self.spare
         assert 0 <= admission.waiting <= admission.queue_size
         assert admission.waiting == len(queued) == len(set(queued))
         assert set(queued) == waiting(self.tickets)
@@ -443,7 +479,7 @@ class AnyOrder(RuleBasedStateMachine):
             for ticket in self.tickets
         ), "a batch was refused in part"
         if admission.waiting:
-            assert admission.running == admission.slots
+            assert admission.running >= admission.slots
 
     @invariant()
     def nobody_is_passed_over_twice(self) -> None:
@@ -478,6 +514,24 @@ def share(tickets: set[Ticket], batch: Batch, of_owner: bool) -> int:
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+class WithASpare(AnyOrder):
+    """The same with a spare place, but for whom it passes over."""
+
+    spare = 1
+
+    @invariant()
+    def nobody_is_passed_over_twice(self) -> None:
+        shares = Counter(ticket.batch.share for ticket in self.admission._running)
+        if self.admission.running > self.admission.slots:
+            assert min(shares.values()) == 1, "somebody runs nothing but this"
+        if self.admission.running == self.admission.slots:
+            assert all(ticket.batch.share in shares for ticket in self.admission._queue), "a spare place lies idle"
+
+
+TestWithASpare = WithASpare.TestCase
+TestWithASpare.settings = TestAnyOrder.settings
 
 
 def test_every_place_comes_back_exactly_once_under_concurrency(monkeypatch: pytest.MonkeyPatch) -> None:

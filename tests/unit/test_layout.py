@@ -29,6 +29,7 @@ RANKS = {
     "sandbox.admission": 3,
     "sandbox.cancelling": 3,
     "sandbox.quotas": 3,
+    "sandbox.held": 3,
     "sandbox.readiness": 3,
     "sandbox.intake": 3,
     "sandbox.engine": 3,
