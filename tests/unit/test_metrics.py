@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -108,6 +109,17 @@ def test_two_applications_count_apart(make: Make) -> None:
     ended(first)
     assert read(first)["sce_runs_total", "python", "ok"] == 1
     assert read(second)["sce_runs_total", "python", "ok"] == 0
+
+
+def test_the_documents_name_every_metric_and_no_other(app: Flask) -> None:
+    families = [*parse_text(app.test_client().get("/metrics").text)]
+    shown = {family.name + "_total" * (family.type == "counter") for family in families}
+    ours = {name for name in shown if name.startswith("sce_") and not name.endswith("_created")}
+    text = (ROOT / "docs" / "operations.md").read_text()
+    table = {name for row in re.findall(r"^\| (`sce_.*?) \|", text, re.MULTILINE) for name in re.findall(r"\w+", row)}
+    assert table == ours
+    used = {re.sub("_bucket$", "", name) for name in re.findall(r"\bsce_\w+", text)}
+    assert used == ours
 
 
 # --- What moves it --------------------------------------------------------------------------------------------
