@@ -119,7 +119,13 @@ def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
 
 
 def make_server(app: Flask, settings: Settings, sockets: list[socket.socket]) -> server.Server:
-    return server.Server(app, settings, sockets, app.extensions["routes"].body_limit)
+    return server.Server(
+        app,
+        settings,
+        sockets,
+        body_limit=app.extensions["routes"].body_limit,
+        on_refusal=app.extensions["metrics"].refused,
+    )
 
 
 def prepare_image(settings: Settings) -> None:

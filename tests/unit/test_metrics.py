@@ -21,17 +21,23 @@ from sandbox.engine.image import default_name
 from sandbox.errors import Busy, ContainerLost, EngineError, EngineUnavailable, HistoryError, ImageMissing
 from sandbox.languages import LANGUAGES
 from sandbox.models import Caller, RunRequest, RunResult, Status
-from sandbox.settings import load
+from sandbox.settings import Settings, load
 from sandbox.store.recorder import Recorder
 from tests.conftest import ROOT
 from tests.fakes import FakeExecutor, FakeHistory, keys_of, web_app
 from tests.samples import Samples, samples
+from tests.wire import connect, head, read_answer
 from web.metrics import ENGINE_CODES, VERSION, Metrics
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 PYTHON = RunRequest("python", "print(1)", caller=Caller("192.0.2.7", "key:ada"))
 
 Make = Callable[..., Flask]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load(data_dir=tmp_path, port=0)
 
 
 @pytest.fixture
@@ -185,6 +191,14 @@ def test_what_the_server_cannot_do_counts_too(
 
 def _throw(problem: Exception) -> None:
     raise problem
+
+
+def test_what_never_reaches_the_application_counts_as_well(url: str) -> None:
+    with connect(url) as connection:
+        connection.sendall(head("/run", "Content-Length: 99999999"))
+        assert read_answer(connection)[0] == 413
+    found = samples(requests.get(f"{url}/metrics", timeout=10).text)
+    assert found["sce_http_errors_total", "body_too_large", "413"] == 1
 
 
 def test_what_the_executor_knows_is_read_at_each_scrape(app: Flask, executor: FakeExecutor) -> None:
