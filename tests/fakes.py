@@ -44,6 +44,9 @@ NOTHING = Numbers(
 Script = Callable[["Call"], object]
 """What it returns does not matter."""
 
+Make = Callable[..., Flask]
+"""Makes an application of settings."""
+
 
 class Call:
     """What a script of the fake executor sees of the run it plays."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from sandbox.models import Caller, RunRequest, RunResult, Status
 from sandbox.settings import Settings, load
 from sandbox.store.recorder import Recorder
 from tests.conftest import ROOT
-from tests.fakes import FakeExecutor, FakeHistory, keys_of, web_app
+from tests.fakes import FakeExecutor, FakeHistory, Make, keys_of
 from tests.samples import Samples, samples
 from tests.wire import connect, head, read_answer
 from web.metrics import ENGINE_CODES, VERSION, Metrics
@@ -32,30 +31,10 @@ from web.metrics import ENGINE_CODES, VERSION, Metrics
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 PYTHON = RunRequest("python", "print(1)", caller=Caller("192.0.2.7", "key:ada"))
 
-Make = Callable[..., Flask]
-
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return load(data_dir=tmp_path, port=0)
-
-
-@pytest.fixture
-def make(tmp_path: Path, executor: FakeExecutor) -> Iterator[Make]:
-    apps: list[Flask] = []
-
-    def make(**settings: Any) -> Flask:
-        apps.append(web_app(load(data_dir=tmp_path, **settings), executor))
-        return apps[-1]
-
-    yield make
-    for app in apps:
-        app.extensions["database"].close()
-
-
-@pytest.fixture
-def app(make: Make) -> Flask:
-    return make()
 
 
 def read(app: Flask) -> Samples:
