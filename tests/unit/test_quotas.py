@@ -75,7 +75,7 @@ def test_refusals_are_counted_by_whose_bound_was_met_and_which(clock: Clock) -> 
         assert not may_run(counting, ADA)
         assert not may_run(counting, BOB)
     use(counting, ADA, 100)
-    assert not may_run(counting, ADA)
+    assert not may_run(counting, ADA, 3)
     assert not may_run(counting, ADA, 4)
     assert counting.refusals() == {
         ("yours", "runs_at_once"): 2,
