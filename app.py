@@ -21,11 +21,12 @@ from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
 from sandbox.store.keys import Keys
 from sandbox.store.recorder import Recorder
-from web import assets, callers, errors, guards, logs, proxies
+from web import assets, callers, errors, guards, logs, metrics, proxies
 from web.cookies import Cookies, secret_of
 from web.route import Routes
 from web.routes import history as history_routes
 from web.routes import me, run, service
+from web.routes import metrics as metrics_routes
 from web.serving import server
 
 
@@ -45,7 +46,9 @@ def create_app(
     settings = settings or load()
     database = database or Database(url_of(settings))
     history = history or open_history(settings, database)
-    executor = executor or Executor(settings, observers=[Recorder(history), logs.run_ended])
+    numbers, recorder = metrics.Metrics(settings), Recorder(history)
+    executor = executor or Executor(settings, observers=[recorder, logs.run_ended, numbers.run_ended])
+    numbers.watch(executor.numbers, recorder)
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # the redirect would be HTML
     app.extensions.update(executor=executor, history=history, database=database)
@@ -53,6 +56,7 @@ def create_app(
     logs.install(app)
     guards.install(app, settings)
     errors.install(app)
+    metrics.install(app, numbers)
     assets.install(app, Path(app.root_path, "static"))
     callers.install(app, callers.Callers(settings, Keys(database), Cookies(secret_of(settings))))
     _compress(app)
@@ -61,6 +65,7 @@ def create_app(
     history_routes.install(routes, history)
     me.install(routes, executor)
     service.install(routes, settings, executor)
+    metrics_routes.install(routes, settings, numbers)
     return app
 
 
@@ -114,7 +119,13 @@ def serve(app: Flask, settings: Settings, sockets: list[socket.socket]) -> None:
 
 
 def make_server(app: Flask, settings: Settings, sockets: list[socket.socket]) -> server.Server:
-    return server.Server(app, settings, sockets, app.extensions["routes"].body_limit)
+    return server.Server(
+        app,
+        settings,
+        sockets,
+        body_limit=app.extensions["routes"].body_limit,
+        on_refusal=app.extensions["metrics"].refused,
+    )
 
 
 def prepare_image(settings: Settings) -> None:

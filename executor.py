@@ -27,6 +27,7 @@ from sandbox.admission import Admission, Ticket
 from sandbox.box.classify import to_result
 from sandbox.box.container import NotStarted
 from sandbox.box.lease import Wanted
+from sandbox.box.numbers import numbers_of
 from sandbox.box.orders import order_of
 from sandbox.box.protocol import Order, Report
 from sandbox.box.supply import Supply
@@ -78,12 +79,8 @@ class Executor:
         self._observers = (self._quotas.charge, *observers)
         self._limits = settings.limits
         self._supply = Supply(settings)
-        self._admission = Admission(
-            settings.effective_concurrent_runs(),
-            settings.queue_size,
-            settings.queue_seconds,
-            spare=settings.spare_places(),
-        )
+        self._admission = Admission.of(settings)
+        self.numbers = functools.partial(numbers_of, self._admission, self._quotas, self._supply)
         self._held = HeldBytes(settings.max_held_bytes)
         self._runs = CancellableRuns()
         self._stopping = threading.Event()
@@ -162,7 +159,7 @@ class Executor:
         with self._runs.entered(run_id, request.caller.owner) as cancelled:
             try:
                 queued_ms = ticket.wait(should_stop)
-                with self._quotas.charging_losses(request):
+                with self._supply.counting_failures(), self._quotas.charging_losses(request):
                     report, runs_before = self._run_in_container(request, limits, watch, should_stop)
             except Cancelled:
                 report = Report(stopped="cancelled")

@@ -25,6 +25,7 @@ from types import TracebackType
 from sandbox.addresses import share_of
 from sandbox.errors import Busy, Cancelled
 from sandbox.models import Caller
+from sandbox.settings import Settings
 
 POLL_SECONDS = 0.2
 """How often a waiting request looks whether its caller is still there."""
@@ -197,6 +198,12 @@ class Admission:
         self._closed = False
         self._running: set[Ticket] = set()
         self._queue = Queue()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Admission:
+        """As the settings have it."""
+        slots = settings.effective_concurrent_runs()
+        return cls(slots, settings.queue_size, settings.queue_seconds, spare=settings.spare_places())
 
     @property
     def running(self) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,9 +29,11 @@ SWEEP_ABOVE = 1000
 KEPT_ACCOUNTS = 10_000
 """Of more that are not as new, those that have used least are forgotten. At most twice as many are there at a time."""
 
-YOURS, YOUR_ADDRESS = "yours", "your address"
+YOURS, YOUR_ADDRESS = WHOSE = "yours", "your address"
 Key = tuple[str, str]
 """Whose account: one of these two, and the owner or the address."""
+RUNS_AT_ONCE, CPU_SECONDS = BOUNDS = "runs_at_once", "cpu_seconds_per_hour"
+"""Which bound of an account was met."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ class Quotas:
         self._clock = clock
         self._lock = threading.Lock()
         self._accounts: dict[Key, Account] = {}
+        self._refused: Counter[tuple[str, str]] = Counter()
         self._sweep_above = SWEEP_ABOVE
 
     @contextmanager
@@ -148,8 +152,7 @@ class Quotas:
         :raises QuotaExceeded: when he may not have so many more at once, or no CPU time is left to him.
         """
         with self._lock:
-            for (whose, _), account in self._accounts_of(caller).items():
-                account.check(count, whose)
+            self._check(caller, count)
             self._book(caller, running=count)
         try:
             yield
@@ -191,6 +194,20 @@ class Quotas:
                 None if seconds_left == math.inf else math.floor(seconds_left * 1000) / 1000,
             ),
         )
+
+    def _check(self, caller: Caller, count: int) -> None:
+        for (whose, _), account in self._accounts_of(caller).items():
+            try:
+                account.check(count, whose)
+            except QuotaExceeded:
+                bound = RUNS_AT_ONCE if account.runs_left < count else CPU_SECONDS
+                self._refused[whose, bound] += 1
+                raise
+
+    def refusals(self) -> dict[tuple[str, str], int]:
+        """How often callers were refused, by whose bound was met (`WHOSE`), and which (`BOUNDS`)."""
+        with self._lock:
+            return dict(self._refused)
 
     def _limits_of(self, request: RunRequest) -> Limits:
         return request.limits or self._limits

@@ -12,6 +12,8 @@ from typing import Any
 from flask import Flask
 
 from app import create_app, make_server
+from sandbox.box.numbers import Numbers
+from sandbox.box.supply import Containers
 from sandbox.errors import SandboxError
 from sandbox.models import Caller, RunRequest, RunResult, Status, Stream
 from sandbox.quotas import Allowance, Quotas
@@ -19,8 +21,31 @@ from sandbox.settings import Settings, load
 from sandbox.store.keys import Keys
 from web.serving.server import listen
 
+NOTHING = Numbers(
+    places=4,
+    running=0,
+    queue_size=64,
+    waiting=0,
+    quota_refusals={},
+    containers=Containers(
+        alive=0,
+        kept=0,
+        kept_misses=0,
+        kept_ended={},
+        waiting={},
+        wanted={},
+        pool_failures=0,
+        taken={},
+        failed={},
+    ),
+)
+"""An executor's numbers before anything has happened."""
+
 Script = Callable[["Call"], object]
 """What it returns does not matter."""
+
+Make = Callable[..., Flask]
+"""Makes an application of settings."""
 
 
 class Call:
@@ -43,6 +68,7 @@ class FakeExecutor:
         self.owners: dict[str, str] = {}
         self.ended: list[str] = []
         self.closed_with: float | None = None
+        self.counted = NOTHING
         self.problem: SandboxError | None = None
         self.quotas = Quotas(load())
 
@@ -94,6 +120,9 @@ class FakeExecutor:
     def check_ready(self) -> None:
         if self.problem:
             raise self.problem
+
+    def numbers(self) -> Numbers:
+        return self.counted
 
     def close(self, drain_seconds: float = 0) -> None:
         self.closed_with = drain_seconds

@@ -11,6 +11,7 @@
     assets.py       the page's files, under addresses that browsers may keep
     streaming.py    a run as server-sent events
     openapi.py      the description of the API that is served at /openapi.json
+    metrics.py      what Prometheus is told
     logs.py         how log lines look
     serving/        the listening server
 

@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import Annotated
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from pydantic import Field
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
@@ -142,7 +142,7 @@ def answer(problem: SandboxError) -> Response:
     status = status_of(type(problem))
     if status >= 500 and not isinstance(problem, Busy):
         log.warning("%s: %s (%r)", problem.code, problem.message, problem.__cause__)
-    response = json_response(body(problem.message, problem.code), status)
+    response = _error_response(problem.message, problem.code, status)
     if isinstance(problem, Busy | QuotaExceeded):
         response.headers["Retry-After"] = str(problem.retry_after_seconds)
     elif isinstance(problem, EngineError):
@@ -159,7 +159,7 @@ def answer_http(problem: HTTPException) -> Response:
         return answer(BodyTooLarge(too_large_sentence(limit)))
     name = HTTP_STATUS_CODES.get(status, "Error")
     slug, sentence = SENTENCES.get(status, (name.lower().replace(" ", "_"), f"{name}."))
-    response = json_response(body(sentence, slug), status)
+    response = _error_response(sentence, slug, status)
     if isinstance(problem, MethodNotAllowed) and problem.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(problem.valid_methods))
     return response
@@ -169,7 +169,12 @@ def answer_bug(problem: Exception) -> Response:
     """The answer for everything nobody foresaw."""
     log.error("a request failed unexpectedly", exc_info=problem)
     slug, sentence = SENTENCES[500]
-    return json_response(body(sentence, slug), 500)
+    return _error_response(sentence, slug, 500)
+
+
+def _error_response(sentence: str, code: str, status: int) -> Response:
+    g.error_code = code  # to be counted
+    return json_response(body(sentence, code), status)
 
 
 def json_response(value: object, status: int = 200) -> Response:

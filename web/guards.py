@@ -68,6 +68,12 @@ def _bracketed(host: str) -> str:
         return host
 
 
+def is_loopback_name(host: str) -> bool:
+    """Whether a Host header names this machine as only itself can."""
+    match = _HOST.fullmatch(host)
+    return match is not None and match["name"].lower() in LOOPBACK_NAMES
+
+
 def check_host(host: str, known: frozenset[str]) -> None:
     """Refuse a request that was addressed to a name which is not ours.
 

@@ -113,7 +113,7 @@ def _security(settings: Settings) -> list[Json]:
 
 
 def _answer(route: Route, schema: Json) -> Json:
-    answer: Json = {"description": "Done.", "content": {"application/json": {"schema": schema}}}
+    answer: Json = {"description": "Done.", "content": {route.media_type: {"schema": schema}}}
     if route.streams:
         answer["description"] = STREAMED
         answer["headers"] = {"X-Run-Id": {"$ref": "#/components/headers/RunId"}}

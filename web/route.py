@@ -56,6 +56,8 @@ class Route:
     """Beside those that every route has, or every route with a body."""
     streams: bool
     """Whether a run can be followed as events, too."""
+    media_type: str
+    """What an answer is that is no error."""
     needs_caller: bool
     """Whether it is only for those who may use this server at all, and for nobody who claims to be whom he is not."""
 
@@ -86,6 +88,7 @@ class Routes:
         query: type[BaseModel] | None = None,
         errors: tuple[type[SandboxError], ...] = (),
         streams: bool = False,
+        media_type: str = "application/json",
         needs_caller: bool = True,
     ) -> Callable[[View], View]:
         """Make a function a route. Its name and its docstring's first line are those of the API's description."""
@@ -101,6 +104,7 @@ class Routes:
                 query=query,
                 errors=errors,
                 streams=streams,
+                media_type=media_type,
                 needs_caller=needs_caller,
             )
             self._routes.append(route)

@@ -31,6 +31,11 @@ class Budget:
         with self._lock:
             self._charged.pop(container, None)
 
+    def count(self) -> int:
+        """How many containers are counted."""
+        with self._lock:
+            return len(self._charged)
+
     def has_room(self, size_mb: int = 0) -> bool:
         """Whether so much more fits; without a size, whether what there is fits."""
         with self._lock:

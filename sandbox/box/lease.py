@@ -17,11 +17,15 @@ from dataclasses import dataclass
 
 from sandbox.box.budget import IDLE_MB, Budget
 from sandbox.box.container import Container
+from sandbox.box.protocol import LEFTOVERS
 from sandbox.engine.image import ImageWatch
 from sandbox.errors import SandboxError
 from sandbox.models import Limits
 
 log = logging.getLogger(__name__)
+
+REASONS = ("stopped", "runs", "age", "idle", "room", "closed", "lost", *map(bytes.decode, LEFTOVERS))
+"""Why a container is not kept, or not any longer."""
 
 CHECK_SECONDS = 1.0
 """How often kept containers are looked after."""
@@ -76,7 +80,9 @@ class Leases:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._look_after, name="leases", daemon=True)
         self.ended: Counter[str] = Counter()
-        """How many were not kept any longer, by reason."""
+        """How many were not kept, or not any longer, by reason."""
+        self.misses = 0
+        """How often none was there for whoever wanted one."""
 
     def open(self) -> None:
         """Begin to look after what is kept."""
@@ -87,6 +93,7 @@ class Leases:
         with self._lock:
             fit = [kept for kept in self._kept if kept.wanted.key == wanted.key and self._is_fit(kept)]
             if not fit:
+                self.misses += 1
                 return None
             chosen = next((kept for kept in reversed(fit) if kept.container.is_ready), fit[0])
             self._kept.remove(chosen)
@@ -95,7 +102,7 @@ class Leases:
     def keep(self, wanted: Wanted, container: Container) -> bool:
         """Keep a container whose run has just ended; False when it cannot be, and is to be retired."""
         if reason := self._unfit(container):
-            self.ended[reason] += 1
+            self._count(reason)
             return False
         self._budget.charge(container, IDLE_MB)
         with self._lock:
@@ -133,7 +140,7 @@ class Leases:
     def _unfit(self, container: Container) -> str:
         """Why a container shall not be used again; empty when it may be."""
         if not container.is_reusable:
-            return "stopped"
+            return container.leftover or "stopped"
         if container.runs >= self._max_runs:
             return "runs"
         if container.started_at < max(self._image.changed_at, time.monotonic() - self._max_age_seconds):
@@ -144,8 +151,12 @@ class Leases:
         return kept.container.hear() and not self._unfit(kept.container)
 
     def _end(self, container: Container, reason: str) -> None:
-        self.ended[reason] += 1
+        self._count(reason)
         self._retire(container)
+
+    def _count(self, reason: str) -> None:
+        with self._lock:
+            self.ended[reason] += 1
 
     # --- The background thread ----------------------------------------------------------------------------
 

@@ -63,6 +63,8 @@ class Pool:
         self._changed = threading.Condition()
         self._closed = False
         self._problem: SandboxError | None = None
+        self.failures = 0
+        """How often a container could not be started."""
         self._thread = threading.Thread(target=self._keep_full, name="pool", daemon=True)
 
     def open(self) -> None:
@@ -81,6 +83,10 @@ class Pool:
             if waiting.container.alive():
                 return waiting.container
             self._retire(waiting.container)
+
+    def wanted(self) -> dict[str, int]:
+        """How many shall wait, by language."""
+        return dict(self._sizes)
 
     def sizes(self) -> dict[str, int]:
         """How many wait now, by language."""
@@ -154,6 +160,7 @@ class Pool:
             self._add(language)
         except SandboxError as problem:
             self._problem = problem
+            self.failures += 1
             log.warning("cannot refill the pool: %s", problem)
             return False
         self._problem = None

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
 
 from sandbox.box.budget import HELPERS_MB, IDLE_MB, Budget
 from sandbox.box.container import Container
@@ -13,6 +18,7 @@ from sandbox.box.teardown import Teardown
 from sandbox.engine.flags import container_name, options_for, run_words, waiting_words
 from sandbox.engine.image import Image, ImageWatch
 from sandbox.engine.instance import Instance
+from sandbox.errors import EngineError
 from sandbox.languages import LANGUAGES
 from sandbox.settings import Settings
 
@@ -20,6 +26,35 @@ log = logging.getLogger(__name__)
 
 COLD_STARTS = 2
 """How many fresh containers a run is tried in, when one dies before the program was released."""
+
+
+class Source(str, Enum):
+    """Where a container for a run comes from."""
+
+    KEPT = "kept"
+    POOL = "pool"
+    COLD = "cold"
+
+
+@dataclass(frozen=True)
+class Containers:
+    """Of one moment, and counted since the start."""
+
+    alive: int
+    """Containers not known to have ended."""
+    kept: int
+    kept_misses: int
+    """How often nothing was kept for an owner who might have had something."""
+    kept_ended: dict[str, int]
+    """By `lease.REASONS`."""
+    waiting: dict[str, int]
+    """In the pool, by language."""
+    wanted: dict[str, int]
+    pool_failures: int
+    taken: dict[tuple[str, Source], int]
+    """Containers that were tried for a run, by language."""
+    failed: dict[str, int]
+    """Runs that had no result because of the engine, by code."""
 
 
 class Supply:
@@ -38,6 +73,9 @@ class Supply:
         self.options = options_for(settings, podman=self.client.is_podman)
         self._teardown = Teardown()
         self._budget = Budget(settings.effective_containers_mb())
+        self._counting = threading.Lock()
+        self._taken: Counter[tuple[str, Source]] = Counter()
+        self._failed: Counter[str] = Counter()
         removed = self.instance.sweep(self.client)
         if removed:
             log.warning("removed %d containers of an earlier server", removed)
@@ -77,13 +115,44 @@ class Supply:
             yield container
 
     def _candidates(self, wanted: Wanted, may_use_waiting: bool) -> Iterator[Container]:
-        while (container := self._leases.take(wanted)) is not None:
-            yield container
+        while self.may_keep(wanted.owner) and (container := self._leases.take(wanted)) is not None:
+            yield self._count(wanted, Source.KEPT, container)
         if wanted.limits.of_container == self._limits.of_container:
             while (container := self._pool.take(wanted.language)) is not None:
-                yield container
+                yield self._count(wanted, Source.POOL, container)
         for _ in range(COLD_STARTS):
-            yield self.start(wanted, waits_at_once=may_use_waiting)
+            yield self._count(wanted, Source.COLD, self.start(wanted, waits_at_once=may_use_waiting))
+
+    def _count(self, wanted: Wanted, source: Source, container: Container) -> Container:
+        with self._counting:
+            self._taken[wanted.language, source] += 1
+        return container
+
+    @contextmanager
+    def counting_failures(self) -> Iterator[None]:
+        """Count what goes wrong with the engine in the block."""
+        try:
+            yield
+        except EngineError as problem:
+            with self._counting:
+                self._failed[problem.code] += 1
+            raise
+
+    def numbers(self) -> Containers:
+        """How many containers there are, and what has been counted since the start."""
+        with self._counting:
+            taken, failed = dict(self._taken), dict(self._failed)
+        return Containers(
+            alive=self._budget.count() + self._teardown.count(),
+            kept=self._leases.count(),
+            kept_misses=self._leases.misses,
+            kept_ended=dict(self._leases.ended),
+            waiting=self._pool.sizes(),
+            wanted=self._pool.wanted(),
+            pool_failures=self._pool.failures,
+            taken=taken,
+            failed=failed,
+        )
 
     def take_back(self, wanted: Wanted, container: Container) -> None:
         """Keep a container for its owner's next run, or have it removed. Returns at once."""

@@ -18,12 +18,18 @@ class Teardown:
     def __init__(self) -> None:
         self._used: queue.SimpleQueue[tuple[float, Container] | None] = queue.SimpleQueue()
         self._closing: set[threading.Thread] = set()
+        self._retired: set[Container] = set()
         self._thread = threading.Thread(target=self._take, name="teardown", daemon=True)
         self._thread.start()
 
     def retire(self, container: Container) -> None:
         """Have a container closed. Returns at once."""
+        self._retired.add(container)
         self._used.put((time.monotonic() + HEAD_START_SECONDS, container))
+
+    def count(self) -> int:
+        """How many are not closed yet."""
+        return len(self._retired)
 
     def close(self) -> None:
         """Return when every container handed over before has been closed."""
@@ -42,10 +48,16 @@ class Teardown:
                 thread.start()
             except RuntimeError:  # no more threads at the moment
                 self._closing.discard(thread)
-                container.close()
+                self._close(container)
 
     def _end(self, container: Container) -> None:
         try:
-            container.close()
+            self._close(container)
         finally:
             self._closing.discard(threading.current_thread())
+
+    def _close(self, container: Container) -> None:
+        try:
+            container.close()
+        finally:
+            self._retired.discard(container)

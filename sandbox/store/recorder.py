@@ -23,6 +23,8 @@ class Recorder:
         self._history = history
         self._lock = threading.Lock()
         self._lost = 0
+        self.lost_in_all = 0
+        """Runs that are not in the history, since the start."""
         self._next_line = 0.0
 
     def __call__(self, request: RunRequest, result: RunResult) -> None:
@@ -36,6 +38,7 @@ class Recorder:
     def _complain(self, problem: HistoryError) -> None:
         with self._lock:
             self._lost += 1
+            self.lost_in_all += 1
             if time.monotonic() < self._next_line:
                 return
             self._next_line = time.monotonic() + QUIET_SECONDS

@@ -128,7 +128,7 @@ def test_a_server_that_needs_a_key_does_what_its_description_says(closed: Any, m
 def test_the_description_says_who_may_ask(tmp_path: Path, method: str, path: str, require_key: bool, ways: Any) -> None:
     description = described(load(data_dir=tmp_path, require_key=require_key))
     operation = description["paths"][path][method.lower()]
-    is_open = path in ("/config", "/openapi.json", "/healthz", "/readyz", "/me", "/sign-in", "/sign-out")
+    is_open = path in ("/config", "/openapi.json", "/healthz", "/readyz", "/metrics", "/me", "/sign-in", "/sign-out")
     assert operation["security"] == ([] if is_open else ways)
     assert is_open or "401" in operation["responses"]
     schemes = description["components"]["securitySchemes"]
@@ -173,7 +173,8 @@ def test_a_route_with_a_body_has_a_path_that_the_server_can_look_up() -> None:
 def test_every_operation_has_a_summary_and_a_schema_for_what_it_takes_and_answers(method: str, path: str) -> None:
     operation = PATHS[path][method.lower()]
     assert operation["summary"].endswith(".")
-    assert operation["responses"]["200"]["content"]["application/json"]["schema"]
+    media_type = "text/plain" if path == "/metrics" else "application/json"
+    assert operation["responses"]["200"]["content"][media_type]["schema"]
     has_body = method == "POST" and path != "/sign-out"
     assert ("requestBody" in operation) == has_body == ("413" in operation["responses"])
 

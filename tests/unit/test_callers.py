@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sandbox.settings import Settings, load
+from sandbox.settings import Settings
 from sandbox.store.database import Database, url_of
 from sandbox.store.keys import Keys
-from tests.fakes import FakeExecutor, keys_of, web_app
+from tests.fakes import FakeExecutor, Make, keys_of
 from tests.wire import connect, head, read_answer
 
 CODE = {"code": "1"}
@@ -27,27 +26,6 @@ PROTECTED = [
     ("GET", "/history"), ("DELETE", "/history"), ("GET", "/history/x"), ("DELETE", "/history/x"),
 ]  # fmt: skip
 FOR_ALL = ["/", "/config", "/healthz", "/readyz", "/openapi.json", "/me"]
-
-Make = Callable[..., Flask]
-
-
-@pytest.fixture
-def make(tmp_path: Path, executor: FakeExecutor) -> Iterator[Make]:
-    """Makes applications over one database and one secret."""
-    apps: list[Flask] = []
-
-    def make(**settings: Any) -> Flask:
-        apps.append(web_app(load(data_dir=tmp_path, **settings), executor))
-        return apps[-1]
-
-    yield make
-    for app in apps:
-        app.extensions["database"].close()
-
-
-@pytest.fixture
-def app(make: Make) -> Flask:
-    return make()
 
 
 @pytest.fixture

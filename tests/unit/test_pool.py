@@ -206,6 +206,7 @@ def test_a_failing_engine_is_asked_less_and_less(fake: FakeEngine, caplog: pytes
         time.sleep(0.5)
     assert fake.attempts == 2
     assert failing.problem() is fake.problem
+    assert failing.failures == 2
     fake.problem = None
     assert failing.wait_full(10)
     assert failing.problem() is None

@@ -68,6 +68,22 @@ def refusal(quotas: Quotas, caller: Caller, count: int = 1) -> QuotaExceeded:
     return refused.value
 
 
+def test_refusals_are_counted_by_whose_bound_was_met_and_which(clock: Clock) -> None:
+    counting = quotas(clock, runs=3, cpu=100, owners=1)
+    assert counting.refusals() == {}
+    with counting.counted(ADA, 3):
+        assert not may_run(counting, ADA)
+        assert not may_run(counting, BOB)
+    use(counting, ADA, 100)
+    assert not may_run(counting, ADA, 3)
+    assert not may_run(counting, ADA, 4)
+    assert counting.refusals() == {
+        ("yours", "runs_at_once"): 2,
+        ("your address", "runs_at_once"): 1,
+        ("yours", "cpu_seconds_per_hour"): 1,
+    }
+
+
 # --- Programs at once ---------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ def test_failures_are_counted_and_told_once_a_while(
     history.problem = None
     for _ in range(2):
         record(REQUEST, RESULT)
+    assert record.lost_in_all == 6
     assert [entry.getMessage() for entry in caplog.records] == [
         "The disk is full. Running programs still works. Not in the history since it last worked: 1 runs.",
         "The disk is full. Running programs still works. Not in the history since it last worked: 6 runs.",

@@ -36,6 +36,17 @@ def test_a_container_is_closed_after_a_moment() -> None:
     teardown.close()
 
 
+def test_what_is_not_closed_yet_is_counted() -> None:
+    teardown, slow, quick = Teardown(), SlowContainer(0.5), SlowContainer()
+    assert teardown.count() == 0
+    teardown.retire(slow)
+    teardown.retire(quick)
+    assert teardown.count() == 2
+    assert eventually(lambda: quick.closed_at and teardown.count() == 1)
+    teardown.close()
+    assert teardown.count() == 0
+
+
 def test_slow_ones_do_not_hold_up_the_others() -> None:
     teardown, slow, quick = Teardown(), SlowContainer(1.5), SlowContainer()
     teardown.retire(slow)
@@ -63,5 +74,5 @@ def test_without_a_thread_to_be_had_it_is_closed_all_the_same(monkeypatch: pytes
         patch.setattr(threading.Thread, "start", refuse)
         for container in containers:
             teardown.retire(container)
-        assert eventually(lambda: all(container.closed_at for container in containers))
+        assert eventually(lambda: all(container.closed_at for container in containers) and not teardown.count())
     teardown.close()

@@ -54,6 +54,7 @@ class JsonErrorTask(ErrorTask):
         self.set_close_on_finish()
         self.content_length = len(content)
         self.channel.linger_until = time.monotonic() + LINGER_SECONDS
+        self.channel.server.on_refusal(number, slug)
         logs.access("-", self.request.path, number, 0)
         self.write(content)
 

@@ -6,7 +6,7 @@ waitress stops accepting when there are too many, and whoever holds the others o
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -71,6 +71,10 @@ def _last_activity(channel: Channel) -> float:
     return seconds
 
 
+OnRefusal = Callable[[int, str], None]
+"""Told of each request that never reaches the application: HTTP status, and code of the error."""
+
+
 class Listener(TcpWSGIServer):
     """Accepts connections on one socket while `connections` has room for them."""
 
@@ -85,8 +89,10 @@ class Listener(TcpWSGIServer):
         adjustments: Adjustments,
         connections: Connections,
         channel_map: dict[int, Any],
+        on_refusal: OnRefusal,
     ) -> None:
         self.connections = connections
+        self.on_refusal = on_refusal
         info = (bound.family, bound.type, bound.proto, bound.getsockname())
         super().__init__(
             app, channel_map, True, bound, dispatcher=dispatcher, adj=adjustments, sockinfo=info, bind_socket=False

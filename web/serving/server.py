@@ -28,7 +28,7 @@ from waitress.adjustments import Adjustments
 
 from sandbox.settings import Settings
 from web.serving.bodies import Bodies
-from web.serving.connections import Connections, Listener
+from web.serving.connections import Connections, Listener, OnRefusal
 from web.serving.dispatcher import Dispatcher
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,13 @@ class Server:
     """Serves `app` on `sockets` until a signal, or `stop`."""
 
     def __init__(
-        self, app: WSGIApplication, settings: Settings, sockets: list[socket.socket], body_limit: BodyLimit
+        self,
+        app: WSGIApplication,
+        settings: Settings,
+        sockets: list[socket.socket],
+        *,
+        body_limit: BodyLimit,
+        on_refusal: OnRefusal,
     ) -> None:
         self.settings = settings
         self.url = url(settings, sockets)
@@ -137,6 +143,7 @@ class Server:
                 adjustments=adjustments,
                 connections=self._connections,
                 channel_map=self._map,
+                on_refusal=on_refusal,
             )
             for bound in sockets
         ]
