@@ -192,4 +192,5 @@ def execute(order: Order, waiting: Waiting | None, around: Surroundings) -> bool
         if run.wait_status or run.stopped:
             break
         program, inputs = None, []
+    order.stdin = b""
     return not run.stopped

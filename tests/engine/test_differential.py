@@ -1,8 +1,9 @@
 """A program cannot tell a waiting interpreter from `python3 user_code.py` or `node user_code.js`.
 
-Each program runs three ways: released in an interpreter that waited for it, started cold by the supervisor, and
-plainly, by `tests/engine/programs/runner.py`, in a container of the same image with the same flags. Output, errors and
-exit code must be the same to the byte, but for addresses and process ids.
+Each program runs four ways: released in an interpreter that waited for it, in a kept container that has run hostile
+programs before, started cold by the supervisor, and plainly, by `tests/engine/programs/runner.py`, in a container of the
+same image with the same flags. Output, errors and exit code must be the same to the byte, but for addresses and process
+ids.
 """
 
 # ruff: noqa: E501 - programs read better on one line than wrapped
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -26,9 +28,10 @@ from sandbox.engine.flags import container_name, options_for, run_words
 from sandbox.engine.instance import NUMBERS
 from sandbox.intake.archive import check_archive
 from sandbox.languages import LANGUAGES
-from sandbox.models import Limits, RunRequest, RunResult
+from sandbox.models import Caller, Limits, RunRequest, RunResult
 from sandbox.settings import load
-from tests.conftest import docker, plain
+from tests.conftest import containers, docker, plain
+from tests.engine.keeping import owned, read_attacks
 from tests.zips import zip_of
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
@@ -251,6 +254,45 @@ def cold(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield lambda request: Behaviour.of(executor.run(request))
 
 
+class UsedRunner:
+    """Runs programs where others ran before: hostile ones, and all of this file that have left nothing behind."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._run = owned(executor)
+        self._executor = executor
+        attacks = [code for fate, code in read_attacks().values() if fate == "kept" and "__file__" not in code]
+        self._attacks = itertools.cycle(attacks)
+        self._asked = 0
+
+    def __call__(self, request: RunRequest) -> Behaviour:
+        self._asked += 1
+        if self._asked % 4 == 0:
+            self._attack(request.language)
+        for _ in range(5):
+            result = self._executor.run(dataclasses.replace(request, caller=Caller(owner="key:hostile")))
+            if result.runs_before:
+                return Behaviour.of(result)
+            self._attack(request.language)
+        raise AssertionError("no container was kept for it")
+
+    def _attack(self, language: str) -> None:
+        code = next(self._attacks)
+        in_language = {
+            "python": code,
+            "node": f"require('child_process').spawnSync('python3', ['-c', {json.dumps(code)}], {{ stdio: 'inherit' }})",
+            "bash": f"python3 /dev/fd/3 3<<'ATTACK'\n{code}\nATTACK\n",
+        }
+        self._run("key:hostile", in_language[language], language)
+
+
+@pytest.fixture(scope="module")
+def used(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsedRunner]:
+    data_dir = tmp_path_factory.mktemp("used")
+    with Executor(load(data_dir=data_dir, pool="", keep_runs=1000, keep_age_seconds=3600)) as executor:
+        yield UsedRunner(executor)
+    assert containers(data_dir) == []
+
+
 class PlainRunner:
     """The container in which programs are started by hand."""
 
@@ -323,22 +365,23 @@ def test_a_waiting_interpreter_cannot_be_told_from_a_plain_one(
     title: str,
     waiting: Callable[[RunRequest], Behaviour],
     cold: Callable[[RunRequest], Behaviour],
+    used: UsedRunner,
     plainly: PlainRunner,
 ) -> None:
     request, files = code_request(*CODES[title])
-    with ThreadPoolExecutor(2) as pool:
-        ways = {"waiting": pool.submit(waiting, request), "cold": pool.submit(cold, request)}
+    with ThreadPoolExecutor(3) as pool:
+        ways = {name: pool.submit(way, request) for name, way in (("waiting", waiting), ("cold", cold), ("used", used))}
         expected = plainly.run(request, files)
-    assert {name: way.result() for name, way in ways.items()} == {"waiting": expected, "cold": expected}
+    assert {name: way.result() for name, way in ways.items()} == dict.fromkeys(ways, expected)
 
 
 @pytest.mark.parametrize("title", WITH_INPUT)
 def test_input_reaches_a_waiting_interpreter_as_a_plain_one(
-    title: str, waiting: Callable[[RunRequest], Behaviour], plainly: PlainRunner
+    title: str, waiting: Callable[[RunRequest], Behaviour], used: UsedRunner, plainly: PlainRunner
 ) -> None:
     language, code, stdin = WITH_INPUT[title]
     request, files = code_request(language, code, stdin=stdin)
-    assert waiting(request) == plainly.run(request, files)
+    assert waiting(request) == used(request) == plainly.run(request, files)
 
 
 @pytest.mark.parametrize(
@@ -350,20 +393,24 @@ def test_input_reaches_a_waiting_interpreter_as_a_plain_one(
     ],
 )
 def test_arguments_are_the_ones_of_a_plain_start(
-    language: str, code: str, waiting: Callable[[RunRequest], Behaviour], plainly: PlainRunner
+    language: str, code: str, waiting: Callable[[RunRequest], Behaviour], used: UsedRunner, plainly: PlainRunner
 ) -> None:
     request, files = code_request(language, code, args=("-c", "--version", "", "two words", "é"))
-    assert waiting(request) == plainly.run(request, files)
+    assert waiting(request) == used(request) == plainly.run(request, files)
 
 
 @pytest.mark.parametrize("title", PROJECTS)
 def test_a_project_runs_as_it_would_in_its_folder(
-    title: str, waiting: Callable[[RunRequest], Behaviour], plainly: PlainRunner, executor: Executor
+    title: str,
+    waiting: Callable[[RunRequest], Behaviour],
+    used: UsedRunner,
+    plainly: PlainRunner,
+    executor: Executor,
 ) -> None:
     language, entry, files = PROJECTS[title]
     archive = check_archive(zip_of(files), executor.settings)
     request = RunRequest(language, archive=archive, entry=entry)
-    assert waiting(request) == plainly.run(request, files)
+    assert waiting(request) == used(request) == plainly.run(request, files)
 
 
 @pytest.mark.parametrize("language", OWN_INTERPRETER)

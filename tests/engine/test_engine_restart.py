@@ -22,6 +22,7 @@ from sandbox.engine.image import Image
 from sandbox.errors import EngineError
 from sandbox.settings import load
 from tests.conftest import Server, containers, docker, eventually, serve
+from tests.engine.keeping import owned
 
 START_SECONDS = 60
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -238,6 +239,24 @@ def test_a_run_whose_engine_dies_is_answered(own_engine: OwnEngine, tmp_path: Pa
             own_engine.start()
         assert eventually(lambda: containers(tmp_path) == [], 30)
         assert post(server).json()["output"] == "hello\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_kept_containers_of_an_engine_that_went_are_replaced(
+    own_engine: OwnEngine, tmp_path: Path, how: signal.Signals
+) -> None:
+    with Executor(load(data_dir=tmp_path, pool="")) as executor:
+        run = owned(executor)
+        assert [run("key:a", "print(1)").runs_before for _ in range(2)] == [0, 1]
+        own_engine.end(how)
+        try:
+            with pytest.raises(EngineError):
+                run("key:a", "print(1)")
+        finally:
+            own_engine.start()
+        results = [run("key:a", "print(1)") for _ in range(2)]
+        assert [(result.output, result.runs_before) for result in results] == [("1\n", 0), ("1\n", 1)]
+        assert len(own_engine.containers()) == 1
 
 
 def test_an_engine_that_answers_and_starts_nothing_is_not_ready(

@@ -7,31 +7,25 @@ of them, and their seconds, run where many have run before.
 
 from __future__ import annotations
 
-import re
+import random
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from executor import Executor
+from sandbox.intake.archive import check_archive
 from sandbox.models import Caller, RunRequest, RunResult, Status
 from sandbox.settings import load
 from tests.conftest import containers, plain
-from tests.engine.keeping import owned
+from tests.engine.keeping import KEPT, owned, read_attacks
+from tests.zips import zip_of
 
-KEPT = Path(__file__).resolve().parent / "kept"
 LOOK = (KEPT / "look.py").read_text()
 OWNER = "key:attacker"
+NOISE = random.Random(1).randbytes(8 << 20)
 
 RunFor = Callable[..., RunResult]
-
-
-def read_attacks() -> dict[str, tuple[str, str]]:
-    """Title -> what becomes of the container, and the source."""
-    parts = re.split(r"^#: (\w+): (.+)\n", (KEPT / "attacks.txt").read_text(), flags=re.MULTILINE)[1:]
-    attacks = {title: (fate, code) for fate, title, code in zip(parts[::3], parts[1::3], parts[2::3], strict=True)}
-    assert len(attacks) * 3 == len(parts), "two attacks have the same title"
-    return attacks
 
 
 ATTACKS = read_attacks()
@@ -120,24 +114,58 @@ def test_a_program_is_not_said_to_have_run_out_of_memory_for_an_earlier_one(run:
     assert (result.status, result.exit_code) == (Status.ERROR, 137)
 
 
+@pytest.mark.parametrize(
+    ("code", "fields"),
+    [
+        ("import os\nfor _ in range(500): os.write(1, bytes(65536))", {}),
+        ("print(1)", {"stdin": "x" * (9 << 20)}),
+        (
+            "",
+            {"files": {"main.py": "print(1)", "noise": random.Random(1).randbytes(8 << 20), "zeros": bytes(20 << 20)}},
+        ),
+        ("x = b'x' * (90 << 20)", {}),
+    ],
+    ids=["output", "input", "archive", "balloon"],
+)
+def test_what_the_first_took_is_not_counted_for_the_second(
+    keeping: Executor, run: RunFor, code: str, fields: dict[str, Any]
+) -> None:
+    """The supervisor, from which each program is forked, is as small as before; nor is it taken for a leftover."""
+    if files := fields.pop("files", None):
+        fields |= {"archive": check_archive(zip_of(files), keeping.settings), "entry": "main.py"}
+    alone = run("key:small", "print(1)")
+    first = run("key:small", code, **fields)
+    second = run("key:small", "print(1)")
+    assert second.runs_before == first.runs_before + 1 == alone.runs_before + 2
+    assert alone.memory_kb and second.memory_kb and second.memory_kb < alone.memory_kb + 400
+
+
+def canceller(executor: Executor, run_id: str, owner: str) -> Callable[..., None]:
+    """Cancels the run at its first output."""
+
+    def cancel(*_: object) -> None:
+        assert executor.cancel(run_id, Caller(owner=owner))
+
+    return cancel
+
+
 def test_a_cancelled_run_is_the_last_in_its_container(keeping: Executor, run: RunFor) -> None:
     run("key:hasty", "print(0)")
     request = RunRequest("python", "print(1, flush=True)\nwhile True: pass", caller=Caller(owner="key:hasty"))
-    first = keeping.run(request, run_id="c" * 16, on_output=lambda *_: keeping.cancel("c" * 16) and None)
+    first = keeping.run(request, run_id="c" * 16, on_output=canceller(keeping, "c" * 16, "key:hasty"))
     second = run("key:hasty", "print(2)")
     assert (first.status, first.runs_before) == (Status.CANCELLED, 1)
     assert (second.status, second.output, second.runs_before) == (Status.OK, "2\n", 0)
 
 
 def test_a_cancellation_that_comes_too_late_hits_nobody(keeping: Executor, run: RunFor) -> None:
-    """Each run is cancelled the moment it ends; whoever is hit by it, it is never the next."""
-    statuses, kept = set(), 0
+    """Its output and its end come together, so the supervisor hears of the cancellation only between two runs."""
+    kept = 0
     for number in range(12):
-        request = RunRequest("python", "print(1, flush=True)", caller=Caller(owner="key:late"))
         name = f"{number:016}"
-        first = keeping.run(request, run_id=name, on_output=lambda *_, name=name: keeping.cancel(name) and None)
-        second = run("key:late", "import time; time.sleep(0.05); print(2)")
-        statuses.add(first.status)
-        kept += bool(second.runs_before)
+        request = RunRequest("python", "print(1)", caller=Caller(owner="key:late"))
+        first = keeping.run(request, run_id=name, on_output=canceller(keeping, name, "key:late"))
+        second = run("key:late", "import time; time.sleep(0.02); print(2)")
+        kept += second.runs_before > first.runs_before
         assert (second.status, second.output) == (Status.OK, "2\n")
-    assert statuses <= {Status.OK, Status.CANCELLED}
+    assert kept > 6

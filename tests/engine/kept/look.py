@@ -31,10 +31,11 @@ def text(path):
 
 
 def tree(folder):
-    return [
-        (where, sorted(folders), sorted(files), oct(os.stat(where).st_mode), os.stat(where).st_uid)
-        for where, folders, files in os.walk(folder)
-    ]
+    found = []
+    for where, folders, files in os.walk(folder):
+        of = os.stat(where)
+        found.append((where, sorted(folders), sorted(files), oct(of.st_mode), of.st_uid, of.st_nlink, of.st_size))
+    return found
 
 
 def room(folder):
