@@ -25,17 +25,21 @@ export const keyName = () => (me.owner.startsWith("key:") ? me.owner.slice("key:
 export const needsKey = () => me.key_required && !keyName();
 
 /** Ask the server once more. @returns {Promise<boolean>} whether this is somebody else now @throws {api.Failure} */
-export const look = () => learn(api.json("/me"));
+export async function look() {
+  const mine = ++asked;
+  const answer = await api.json("/me");
+  return mine === asked && adopt(answer);
+}
 
 /** @param {string} key @throws {api.Failure} with code `wrong_key` when it is none */
 export async function signIn(key) {
-  await learn(api.json("/sign-in", api.post({ key })));
+  adopt(await api.json("/sign-in", api.post({ key })));
   tell();
 }
 
 /** Give the key up; this browser is itself again. @throws {api.Failure} */
 export async function signOut() {
-  await learn(api.json("/sign-out", { method: "POST" }));
+  adopt(await api.json("/sign-out", { method: "POST" }));
   tell();
 }
 
@@ -44,16 +48,14 @@ function tell() {
   switched();
 }
 
-/** @param {Promise<Me>} answer */
-async function learn(answer) {
-  const mine = ++asked;
-  const now = await answer;
-  if (mine !== asked) return false;
-  const isSame = isKnown && /** @type {const} */ (["owner", "is_operator", "key_required"]).every((name) => me[name] === now[name]);
-  me = now;
-  isKnown = true;
-  if (!isSame) changed();
-  return !isSame;
+/** @param {Me} now @returns {boolean} whether this is somebody else */
+function adopt(now) {
+  asked += 1;
+  const isOther =
+    !isKnown || now.owner !== me.owner || now.is_operator !== me.is_operator || now.key_required !== me.key_required;
+  [me, isKnown] = [now, true];
+  if (isOther) changed();
+  return isOther;
 }
 
 /** @param {{changed: () => void, switched: () => void}} on */

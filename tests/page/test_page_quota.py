@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.page.support import Guard, archive, badge, ended, refuse, write
+from tests.conftest import Server
+from tests.page.conftest import Visit
+from tests.page.support import Guard, archive, badge, ended, keys_of, open_page, refuse, sign_in, write
 
 SPENT = {"error": "You have used 3600 s of CPU time within an hour. Come back in 2 s.", "code": "quota"}
 KINDS = ["program", "project", "batch"]
@@ -83,3 +85,21 @@ def test_a_wait_is_over_in_time_though_the_browser_let_the_page_rest(page: Page,
     expect(again).to_be_disabled()
     page.clock.fast_forward("01:01")
     expect(again).to_be_enabled()
+
+
+def test_a_program_more_than_a_key_may_have_at_once_runs_when_one_has_ended(visit: Visit, server: Server) -> None:
+    page, guard = visit(server.url)
+    guard.refusals.add("/run")
+    sign_in(page, keys_of(server.data_dir).add("one-place", runs_at_once=1))
+    write(page, "print('first', flush=True)\nwhile True: pass")
+    page.click("#run")
+    expect(page.locator("#output")).to_have_text("first\n")
+    other = page.context.new_page()
+    open_page(other, server.url)
+    prepare(other, "program").click()
+    expect(badge(other)).to_have_text("Limit reached")
+    expect(other.locator("#notice")).to_contain_text("1 at once is the limit")
+    page.click("#run")
+    ended(page)
+    other.get_by_role("button", name="Try again").click()
+    expect(other.locator("#output")).to_have_text("at last\n")

@@ -290,5 +290,6 @@ def test_signing_in_and_out_is_done_with_the_keyboard_alone(visit: Visit, closed
     page.keyboard.press("Enter")
     expect(sign).to_have_text("Sign out")
     expect(sign).to_be_focused()
+    expect(page.locator("#history-state")).to_have_text("Nothing has been run yet.")
     page.keyboard.press("Enter")
     expect(sign).to_have_text("Sign in")
