@@ -25,14 +25,13 @@ from dataclasses import dataclass
 from sandbox import languages
 from sandbox.admission import Admission, Ticket
 from sandbox.box.classify import to_result
-from sandbox.box.container import NotStarted
 from sandbox.box.lease import Wanted
 from sandbox.box.numbers import numbers_of
 from sandbox.box.orders import order_of
 from sandbox.box.protocol import Order, Report
 from sandbox.box.supply import Supply
 from sandbox.cancelling import CancellableRuns
-from sandbox.errors import Cancelled, SandboxError
+from sandbox.errors import Cancelled
 from sandbox.held import HeldBytes
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
@@ -159,7 +158,7 @@ class Executor:
         with self._runs.entered(run_id, request.caller.owner) as cancelled:
             try:
                 queued_ms = ticket.wait(should_stop)
-                with self._supply.counting_failures(), self._quotas.charging_losses(request):
+                with self._quotas.charging_losses(request):
                     report, runs_before = self._run_in_container(request, limits, watch, should_stop)
             except Cancelled:
                 report = Report(stopped="cancelled")
@@ -195,18 +194,7 @@ class Executor:
             if text := decoders[stream].decode(data):
                 watch.on_output(stream, text)
 
-        reason: SandboxError | None = None
-        for container in self._supply.containers(wanted, may_use_waiting=order.may_use_waiting):
-            runs_before = container.runs
-            try:
-                reports = container.run(order, on_start=watch.on_start, on_output=relay, should_stop=should_stop)
-                return reports[-1], runs_before
-            except NotStarted as problem:
-                reason = problem.reason
-            finally:
-                self._supply.take_back(wanted, container)
-        assert reason is not None
-        raise reason
+        return self._supply.run(wanted, order, on_start=watch.on_start, on_output=relay, should_stop=should_stop)
 
     def _tell_observers(self, request: RunRequest, result: RunResult) -> None:
         for observer in self._observers:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
 from sandbox.box.budget import HELPERS_MB, IDLE_MB, Budget
-from sandbox.box.container import Container
+from sandbox.box.container import Container, NotStarted
 from sandbox.box.lease import Leases, Wanted
 from sandbox.box.pool import Pool
+from sandbox.box.protocol import Order, OutputHandler, Report
 from sandbox.box.teardown import Teardown
 from sandbox.engine.flags import container_name, options_for, run_words, waiting_words
 from sandbox.engine.image import Image, ImageWatch
 from sandbox.engine.instance import Instance
-from sandbox.errors import EngineError
+from sandbox.errors import EngineError, SandboxError
 from sandbox.languages import LANGUAGES
 from sandbox.settings import Settings
 
@@ -104,11 +105,35 @@ class Supply:
         # What other profiles allow may leave more behind than the supervisor looks for.
         return bool(owner) and self.settings.keep_containers and not self.settings.seccomp
 
-    def containers(self, wanted: Wanted, *, may_use_waiting: bool) -> Iterator[Container]:
-        """Containers to try in turn: those kept for this owner, those that wait, then fresh ones.
+    def run(
+        self,
+        wanted: Wanted,
+        order: Order,
+        *,
+        on_start: Callable[[], None],
+        on_output: OutputHandler,
+        should_stop: Callable[[], bool],
+    ) -> tuple[Report, int]:
+        """The report of the last step of an order, and how many runs its container had before.
 
-        Each is to be given back with `take_back`.
+        :raises SandboxError: as `Container.run`, when no container could be had, or it was lost.
         """
+        reason: SandboxError | None = None
+        with self._counting_failures():
+            for container in self._containers(wanted, may_use_waiting=order.may_use_waiting):
+                runs_before = container.runs
+                try:
+                    reports = container.run(order, on_start=on_start, on_output=on_output, should_stop=should_stop)
+                    return reports[-1], runs_before
+                except NotStarted as problem:
+                    reason = problem.reason
+                finally:
+                    self._take_back(wanted, container)
+            assert reason is not None
+            raise reason
+
+    def _containers(self, wanted: Wanted, *, may_use_waiting: bool) -> Iterator[Container]:
+        """Containers to try in turn: those kept for this owner, those that wait, then fresh ones."""
         for container in self._candidates(wanted, may_use_waiting):
             self._budget.charge(container, wanted.limits.memory_mb + HELPERS_MB)
             self._leases.make_room()
@@ -129,7 +154,7 @@ class Supply:
         return container
 
     @contextmanager
-    def counting_failures(self) -> Iterator[None]:
+    def _counting_failures(self) -> Iterator[None]:
         """Count what goes wrong with the engine in the block."""
         try:
             yield
@@ -154,7 +179,7 @@ class Supply:
             failed=failed,
         )
 
-    def take_back(self, wanted: Wanted, container: Container) -> None:
+    def _take_back(self, wanted: Wanted, container: Container) -> None:
         """Keep a container for its owner's next run, or have it removed. Returns at once."""
         if not (self.may_keep(wanted.owner) and self._leases.keep(wanted, container)):
             self.retire(container)
