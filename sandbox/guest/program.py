@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import _ctypes
+import _posixsubprocess
 import fcntl
 import time
 
 from files import APP, write_file
 from system import os, signal
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 NOGROUP = 65534
 # Some of the kernel's budgets go by uid and count over the whole host, so each container has a uid of its own. No host
@@ -20,6 +17,7 @@ FIRST_HOST_UID = 1_900_000_000
 FIRST_NAMESPACE_UID = 10_000
 PASSWD, PASSWD_OF_IMAGE = "/etc/sandbox/passwd", "/sandbox/passwd"
 OUTPUT_PIPE_BYTES = 1 << 18
+OOM_SCORE = "/proc/self/oom_score_adj"
 PR_CAPBSET_DROP = 24  # prctl(2)
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": APP, "LANG": "C.UTF-8"}
 
@@ -62,9 +60,19 @@ class Program:
         # poll(2) has said of a pipe may have changed.
         for descriptor in (self.stdin, self.stdout, self.stderr):
             os.set_blocking(descriptor, False)
-        self.pid = os.fork()
-        if self.pid == 0:
-            become(uid, command, environment, child_stdin, child_stdout, child_stderr)
+        # Ids and OOM score come from who forks. Capabilities go at the exec, since no id but our saved ones is root's:
+        # capabilities(7).
+        own_score = read_score()
+        write_score(b"1000")
+        forget_peak()
+        os.setresgid(NOGROUP, NOGROUP, 0)
+        os.setresuid(uid, uid, 0)
+        try:
+            self.pid = start(command, environment, (child_stdin, child_stdout, child_stderr, self.stderr))
+        finally:
+            os.setresuid(0, 0, 0)
+            os.setresgid(0, 0, 0)
+            write_score(own_score)
         for descriptor in (child_stdin, child_stdout, child_stderr):
             os.close(descriptor)
 
@@ -91,32 +99,43 @@ def widen(descriptor: int) -> None:
         pass
 
 
-def become(uid: int, command: list[str], environment: list[str], *streams: int) -> NoReturn:
-    """In the child: give up every privilege and turn into the program. Never returns."""
+def start(command: list[str], environment: list[str], streams: tuple[int, int, int, int]) -> int:
+    """Start a process with the ids that this one has now; its process id. The last stream is the other end of stderr.
+
+    Nothing has to be done between fork and exec, so vfork(2) will do. A fork would copy our page tables, and then
+    each page that is written to.
+    """
+    variables = BASE_ENVIRONMENT | dict(setting.split("=", 1) for setting in environment)
+    paths = tuple(f"{folder}/{command[0]}".encode() for folder in variables["PATH"].split(":"))
+    settings = [f"{name}={value}".encode("utf-8", "surrogateescape") for name, value in variables.items()]
+    words = [word.encode("utf-8", "surrogateescape") for word in command]
+    stdin, stdout, stderr, own_stderr = streams
+    return _posixsubprocess.fork_exec(
+        words, paths, True, (stderr,), APP, settings,
+        stdin, -1, -1, stdout, -1, stderr,
+        own_stderr, stderr,  # where it is said that nothing could be executed
+        True, True, -1,  # signals as before Python's start, a session of its own
+        None, None, None, -1, None, True,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def read_score() -> bytes:
+    with open(OOM_SCORE, "rb") as file:
+        return file.read()
+
+
+def forget_peak() -> None:
+    """The kernel counts a process as large as the one that started it ever was. Let that be its size now: proc(5)."""
     try:
-        signal.set_wakeup_fd(-1)
-        for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(ignored_by_python, signal.SIG_DFL)
-        os.setsid()
-        for number, descriptor in enumerate(streams):
-            os.dup2(descriptor, number)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        with open("/proc/self/oom_score_adj", "wb") as adjustment:
-            adjustment.write(b"1000")
-        os.chdir(APP)
-        os.setgroups([])
-        os.setresgid(NOGROUP, NOGROUP, NOGROUP)
-        os.setresuid(uid, uid, uid)  # clears every capability: capabilities(7)
-        variables = BASE_ENVIRONMENT | dict(setting.split("=", 1) for setting in environment)
-        for folder in variables["PATH"].split(":"):  # os.execvpe would import `warnings` for this
-            path = f"{folder}/{command[0]}"
-            if os.access(path, os.X_OK):
-                os.execve(path, command, variables)
-        raise FileNotFoundError("not on the PATH")
-    except BaseException as problem:
-        os.write(2, f"cannot start {command[0]}: {problem}\n".encode())
-    finally:
-        os._exit(127)
+        with open("/proc/self/clear_refs", "wb") as file:
+            file.write(b"5")
+    except FileNotFoundError:
+        pass
+
+
+def write_score(score: bytes) -> None:
+    with open(OOM_SCORE, "wb") as file:
+        file.write(score)
 
 
 def drop_bounding_set() -> None:

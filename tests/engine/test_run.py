@@ -58,7 +58,7 @@ BUSY_CHILD = {
 FORTY_MEBIBYTES = {
     "python": "x = b'x' * (40 << 20)",
     "node": "const x = Buffer.alloc(40 << 20, 1)",
-    "bash": "head -c 44M /dev/zero | tail -c 44M > /dev/null",  # tail does not have the 4 MiB that bash takes
+    "bash": "head -c 47M /dev/zero | tail -c 47M > /dev/null",  # tail is smaller than what starts a program
 }
 TEXT = "äöü € 😀 \\u0000 \\u001b[31m"
 
