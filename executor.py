@@ -1,4 +1,4 @@
-"""The public execution API: run untrusted programs, each in a Docker container of its own.
+"""The public execution API: run untrusted programs, each alone in a Docker container.
 
     with Executor(settings) as executor:
         result = executor.run(RunRequest(language="python", code="print(5 + 3)"))
