@@ -1,4 +1,4 @@
-"""The public execution API: run untrusted programs, each in a Docker container of its own.
+"""The public execution API: run untrusted programs, each alone in a Docker container.
 
     with Executor(settings) as executor:
         result = executor.run(RunRequest(language="python", code="print(5 + 3)"))
@@ -16,6 +16,7 @@ import io
 import logging
 import secrets
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -194,7 +195,11 @@ class Executor:
             if text := decoders[stream].decode(data):
                 watch.on_output(stream, text)
 
-        return self._supply.run(wanted, order, on_start=watch.on_start, on_output=relay, should_stop=should_stop)
+        began_at = time.monotonic()
+        report, runs_before = self._supply.run(
+            wanted, order, on_start=watch.on_start, on_output=relay, should_stop=should_stop
+        )
+        return report.within(time.monotonic() - began_at), runs_before
 
     def _tell_observers(self, request: RunRequest, result: RunResult) -> None:
         for observer in self._observers:

@@ -15,6 +15,7 @@ from sandbox.settings import Settings
 from sandbox.store.keys import Key, Keys
 from web.cookies import Cookies, new_page, of_key
 from web.errors import KeyRequired, WrongKey
+from web.guards import is_another_pages
 
 BEARER = re.compile(r"bearer +([^\s,]+)", re.IGNORECASE)
 """https://www.rfc-editor.org/rfc/rfc6750#section-2.1"""
@@ -37,7 +38,7 @@ class Callers:
         given = request.headers.get("Authorization")
         if given is not None:
             return self._of_key(self.find(_bearer(given)))
-        kind, _, name = self.cookies.read(request).partition(":")
+        kind, _, name = self._cookie_of(request).partition(":")
         if kind == "key":
             return self._of_cookie(name)
         return self._of_page(f"page:{name}" if kind else "")
@@ -68,8 +69,12 @@ class Callers:
 
     def sign_out(self, request: Request) -> Caller:
         """The same, but for a browser that has one already. Needs no store: nobody may be kept from leaving."""
-        content = self.cookies.read(request)
+        content = self._cookie_of(request)
         return self.welcome() if content.startswith("key:") or not content else self._of_page(content)
+
+    def _cookie_of(self, request: Request) -> str:
+        """Pages of other origins may come with a key, never with a cookie."""
+        return "" if is_another_pages(request) else self.cookies.read(request)
 
     def _of_cookie(self, key_hash: str) -> Caller:
         key = self.keys.find_hash(key_hash)
@@ -124,7 +129,7 @@ def install(app: Flask, callers: Callers) -> None:
     """Make them known to `app`, and have new cookies sent."""
 
     def set_cookie(response: Response) -> Response:
-        if "cookie" in g:
+        if "cookie" in g and not is_another_pages(request):
             callers.cookies.write(response, g.cookie, is_secure=request.is_secure)
         return response
 

@@ -98,10 +98,25 @@ def check_origin(request: Request, allowed: frozenset[str]) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin.lower() in allowed:
         return
-    own_origin = f"{request.scheme}://{request.headers.get('Host', '')}"
     from_elsewhere = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-    if from_elsewhere or (origin is not None and origin.lower() != own_origin.lower()):
+    if from_elsewhere or not _is_own(request, origin):
         raise ForeignOrigin("Pages of other origins may not use this server. SCE_ALLOWED_ORIGINS can allow one.")
+
+
+def is_another_pages(request: Request) -> bool:
+    """Whether a page of another origin sent this, as it may if that is allowed.
+
+    Browsers send it our cookie from another port of the same host, or another name of the same site: that page could
+    act as whoever reads it, and sign him out. (`same-origin` no page can say of itself; behind a proxy that is not
+    named, ours has another scheme than we know of.)
+    """
+    is_ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return not (is_ours or _is_own(request, request.headers.get("Origin")))
+
+
+def _is_own(request: Request, origin: str | None) -> bool:
+    own_origin = f"{request.scheme}://{request.headers.get('Host', '')}"
+    return origin is None or origin.lower() == own_origin.lower()
 
 
 def finish(response: Response, request: Request, allowed: frozenset[str]) -> Response:

@@ -81,7 +81,10 @@ class Metrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All of it in the format that suits the header `Accept`, and its content type."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # it asks for a version that is no number
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type
 
 

@@ -166,7 +166,10 @@ class Leases:
                 self._image.check()
             except SandboxError as problem:
                 log.debug("image not checked: %s", problem)
-            self.weed()
+            try:
+                self.weed()
+            except Exception:  # the last line of defence: without this thread nothing kept would ever go
+                log.exception("cannot look after kept containers")
 
     def weed(self) -> None:
         """Retire what shall not be used again."""

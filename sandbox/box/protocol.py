@@ -9,7 +9,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sandbox.errors import ContainerLost, InvalidArchive
 from sandbox.models import Limits, Stream
@@ -120,6 +120,13 @@ class Report:
     def is_success(self) -> bool:
         """Whether the next step follows."""
         return self.wait_status == 0 and self.stopped is None
+
+    def within(self, seconds: float) -> Report:
+        """The same, with no more time than there was: whoever takes a supervisor over may say anything."""
+        cpu_seconds = self.cpu_seconds
+        if cpu_seconds is not None:
+            cpu_seconds = min(cpu_seconds, seconds * (os.cpu_count() or 1))
+        return replace(self, wall_seconds=min(self.wall_seconds, seconds), cpu_seconds=cpu_seconds)
 
 
 class Transcript:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import math
 import re
 import secrets
 import string
@@ -129,5 +128,5 @@ def _check(name: str, runs_at_once: int | None, cpu_seconds_per_hour: float | No
         )
     if runs_at_once is not None and not 1 <= runs_at_once <= 10_000:
         raise ValueError("Runs at once are a number from 1 to 10000.")
-    if cpu_seconds_per_hour is not None and not (math.isfinite(cpu_seconds_per_hour) and cpu_seconds_per_hour > 0):
-        raise ValueError("CPU seconds per hour are a number above 0.")
+    if cpu_seconds_per_hour is not None and not 0.001 <= cpu_seconds_per_hour <= 10_000_000:
+        raise ValueError("CPU seconds per hour are a number from 0.001 to 10000000.")

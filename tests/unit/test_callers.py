@@ -186,6 +186,33 @@ def test_servers_that_share_database_and_secret_know_each_others_keys_and_cookie
     assert owner(second, headers=bearer(keys_of(one).add("ada"))) == "key:ada"
 
 
+FRIEND = "http://localhost:8080"
+
+
+@pytest.mark.parametrize("site", ["same-site", None])
+def test_a_page_of_an_allowed_origin_has_nobodys_cookie(make: Make, executor: FakeExecutor, site: str | None) -> None:
+    """Browsers send our cookie from every port of localhost, and with requests that need no preflight."""
+    app = make(allowed_origins=FRIEND)
+    client = app.test_client()
+    client.post("/sign-in", json={"key": keys_of(app).add("ada", is_operator=True)})
+    friend = {"Origin": FRIEND} | ({"Sec-Fetch-Site": site} if site else {})
+    assert owner(client, headers=friend) == ""
+    client.post("/run", json=CODE, headers=friend)
+    assert executor.requests[0].caller.owner == ""
+    for method, path in (("POST", "/sign-out"), ("GET", "/")):
+        answer = client.open(path, method=method, headers=friend)
+        assert answer.status_code == 200 and not answer.headers.getlist("Set-Cookie")
+    assert owner(client) == "key:ada"
+    assert owner(client, headers=friend | bearer(keys_of(app).add("bob"))) == "key:bob"
+
+
+def test_our_page_behind_a_proxy_that_is_not_named_keeps_its_cookie(make: Make) -> None:
+    client = make(allowed_origins="https://localhost").test_client()
+    client.get("/")
+    headers = {"Origin": "https://localhost", "Sec-Fetch-Site": "same-origin"}
+    assert owner(client, headers=headers) == owner(client) != ""
+
+
 # --- Signing in and out ---------------------------------------------------------------------------------------
 
 

@@ -87,7 +87,7 @@ def test_the_settings_of_the_folder_are_used(tmp_path: Path, database: Database)
         (("add", "a b"), 2, "letters"),
         (("add", "new", "--runs-at-once", "0"), 2, "from 1"),
         (("add", "new", "--runs-at-once", "x"), 2, "runs-at-once"),
-        (("add", "new", "--cpu-seconds-per-hour", "nan"), 2, "above 0"),
+        (("add", "new", "--cpu-seconds-per-hour", "nan"), 2, "from 0.001"),
         (("add",), 2, "NAME"),
         (("revoke", "bob"), 1, "no key of the name bob"),
         (("nonsense",), 2, "nonsense"),

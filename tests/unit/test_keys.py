@@ -77,6 +77,8 @@ def test_another_name_is_refused(keys: Keys, name: str) -> None:
         {"cpu_seconds_per_hour": 0},
         {"cpu_seconds_per_hour": math.nan},
         {"cpu_seconds_per_hour": math.inf},
+        {"cpu_seconds_per_hour": 1e-308},
+        {"cpu_seconds_per_hour": 1e300},
     ],
 )
 def test_a_bound_that_is_none_is_refused(keys: Keys, bounds: dict[str, float]) -> None:

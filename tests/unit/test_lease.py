@@ -224,6 +224,23 @@ def test_an_engine_that_cannot_tell_its_image_costs_no_container(monkeypatch: py
     house.leases.close()
 
 
+def test_the_thread_outlives_what_nobody_foresaw(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "CHECK_SECONDS", 0.02)
+    failed = threading.Event()
+
+    def fail() -> bool:
+        failed.set()
+        raise OSError("no more descriptors")
+
+    kept = house.keep()
+    monkeypatch.setattr(kept, "hear", fail)
+    house.leases.open()
+    assert failed.wait(5)
+    monkeypatch.setattr(kept, "hear", lambda: False)
+    assert eventually(lambda: kept.retired == 1)
+    house.leases.close()
+
+
 def test_many_takers_never_get_the_same_container(house: House) -> None:
     for _ in range(50):
         house.keep()

@@ -66,6 +66,11 @@ def test_openmetrics_is_had_by_asking(app: Flask) -> None:
     assert {family.name for family in families} >= {"sce_runs", "sce_run_seconds", "sce_places"}
 
 
+def test_what_asks_for_a_version_that_is_none_gets_text(app: Flask) -> None:
+    response = app.test_client().get("/metrics", headers={"Accept": "application/openmetrics-text; version=x"})
+    assert response.status_code == 200 and response.content_type.startswith("text/plain")
+
+
 def test_every_series_of_a_closed_set_is_there_from_the_start(app: Flask) -> None:
     found = read(app)
     for language in LANGUAGES:
