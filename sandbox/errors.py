@@ -78,7 +78,8 @@ class Busy(SandboxError):
 class QuotaExceeded(SandboxError):
     """The caller may not run more programs at once, or has used up his CPU time.
 
-    `retry_after_seconds` is a whole number of seconds after which something is left again, as far as that is known.
+    `retry_after_seconds` is a whole number of seconds after which something is left again, as far as that is known;
+    0 when waiting does not help.
     """
 
     code = "quota"

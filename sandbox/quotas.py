@@ -110,7 +110,7 @@ class Account:
         :raises QuotaExceeded: with a sentence that says which bound is met, and when to come back.
         """
         if self.runs_left < count:
-            raise QuotaExceeded(self._too_many(count, whose))
+            raise self._too_many(count, whose)
         if self.seconds_left <= 0:
             seconds = math.floor(-self.seconds_left / self.bounds.cpu_seconds_per_hour * HOUR_SECONDS) + 1
             limit = f"{self.bounds.cpu_seconds_per_hour:g} CPU seconds an hour"
@@ -119,12 +119,14 @@ class Account:
                 retry_after_seconds=seconds,
             )
 
-    def _too_many(self, count: int, whose: str) -> str:
+    def _too_many(self, count: int, whose: str) -> QuotaExceeded:
         limit = self.bounds.runs_at_once
-        advice = "Try again when one has ended." if count <= limit else "Send fewer together."
-        return (
+        can_fit = count <= limit
+        advice = "Try again when one has ended." if can_fit else "Send fewer together."
+        return QuotaExceeded(
             f"{self.running} programs of {whose} are running or waiting, and {limit} at once is the limit; "
-            f"{count} more would be too many. {advice}"
+            f"{count} more would be too many. {advice}",
+            retry_after_seconds=int(can_fit),
         )
 
 

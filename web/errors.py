@@ -144,7 +144,8 @@ def answer(problem: SandboxError) -> Response:
         log.warning("%s: %s (%r)", problem.code, problem.message, problem.__cause__)
     response = _error_response(problem.message, problem.code, status)
     if isinstance(problem, Busy | QuotaExceeded):
-        response.headers["Retry-After"] = str(problem.retry_after_seconds)
+        if problem.retry_after_seconds:
+            response.headers["Retry-After"] = str(problem.retry_after_seconds)
     elif isinstance(problem, EngineError):
         response.headers["Retry-After"] = str(ENGINE_RETRY_SECONDS)
     elif isinstance(problem, Unauthorized):

@@ -56,13 +56,17 @@ function inWords(message, code) {
   });
 }
 
+/** A time to wait, as the server says it: where the page counts it down, it would be said twice. */
+const WAIT = / Try again in \d+ seconds\.$/;
+
 /** @param {Response} response */
 async function refusal(response) {
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   try {
     const body = await response.json();
     const code = String(body.code);
-    return new Failure(inWords(String(body.error), code), code, retryAfter);
+    const sentence = retryAfter ? String(body.error).replace(WAIT, "") : String(body.error);
+    return new Failure(inWords(sentence, code), code, retryAfter);
   } catch {
     return new Failure(`The server answered ${response.status} without saying why.`, "unknown", retryAfter);
   }

@@ -206,7 +206,7 @@ const DELETED = { own: "/history", everybodys: "/history?owner=all" };
 
 /** Ask before everything is deleted, and say what that is. */
 async function askToDelete() {
-  await me.look().catch(() => {}); // another tab may have signed out
+  if (await me.look().catch(() => false)) return load(null); // what was in sight was somebody else's
   if (me.needsKey()) return signin.ask();
   byId("confirm-what").textContent = whose.whatIsDeleted();
   byId("confirm-hidden").hidden = !isFiltered();

@@ -12,6 +12,8 @@ const button = byId("sign");
 
 /** What could not be done without a key. @type {(() => void) | null} */
 let after = null;
+/** Who was signed in when that was shown last. */
+let shownName = "";
 /** Whoever signs out knows that it takes a key to come back. */
 let isLeaving = false;
 
@@ -20,7 +22,7 @@ export function ask(then) {
   after = then ?? after;
   if (dialog.open) return;
   complain("");
-  byId("key-before").hidden = !me.current().owner; // a page's, then
+  byId("key-before").hidden = !me.current().owner.startsWith("page:");
   dialog.returnValue = "";
   dialog.showModal();
 }
@@ -92,6 +94,10 @@ export function show() {
   button.textContent = name ? "Sign out" : "Sign in";
   if (me.needsKey() && !isLeaving) ask();
   else if (name && dialog.open) dialog.close("in");
+  if (shownName && !name && !isLeaving) {
+    toast(`No longer signed in as ${shownName}: the key was revoked, or you signed out elsewhere.`);
+  }
+  shownName = name;
 }
 
 export function install() {

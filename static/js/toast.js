@@ -5,7 +5,7 @@ const SHOWN_MILLISECONDS = 4000;
 /** With an action there is something to decide. */
 const OFFERED_MILLISECONDS = 8000;
 const GAP_PIXELS = 8;
-const CONTROLS = ":is(.top, .examples, .bar, .actions, .filters, .notice) :is(button, select, input), summary, #history-again";
+const CONTROLS = ":is(.top, .examples, .bar, .actions, .filters, .notice, dialog) :is(button, select, input), summary, #history-again";
 
 const box = byId("toast");
 /** @type {number | undefined} */

@@ -35,6 +35,7 @@ export function whatIsDeleted() {
   const name = me.keyName();
   const own = name ? `the runs of the key ${name}, for everybody who has it` : "the runs of this browser";
   if (is_operator) return `Mine are ${own}; ${ANYONES} are deleted with them. Everybody's are all runs that this server has kept.`;
-  if (key_required) return `Deleted are ${own}.`;
-  return owner ? `Deleted are ${own}; and ${ANYONES}, for everybody.` : `Deleted are those that are ${ANYONES}, for everybody.`;
+  if (key_required) return `This deletes ${own}.`;
+  const anyones = `for everybody, those that are ${ANYONES}`;
+  return owner ? `This deletes ${own} and, ${anyones}.` : `This deletes, ${anyones}.`;
 }

@@ -259,6 +259,12 @@ def test_results_are_announced_to_screen_readers(page: Page) -> None:
     expect(page.locator("[aria-live=polite]")).to_contain_text("Exit 4")
 
 
+def test_help_is_not_called_like_what_one_signs_in_with_and_says_what_a_run_has(page: Page) -> None:
+    page.get_by_role("button", name="Help", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Keyboard")
+    expect(dialog).to_contain_text("in a container that nobody else's program was ever in.")
+
+
 def test_question_mark_opens_the_keyboard_help_but_not_while_typing(page: Page) -> None:
     page.focus("#code")
     page.keyboard.type("?")

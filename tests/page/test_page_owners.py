@@ -160,6 +160,19 @@ def test_a_tab_that_was_not_told_notices_at_its_next_request(visit: Visit, serve
     assert codes(page) == ["print('of the browser')"]
 
 
+def test_delete_all_of_a_tab_that_was_not_told_shows_whose_runs_are_seen_now_and_asks_nothing(
+    visit: Visit, server: Server, ada: str
+) -> None:
+    page, _ = visit(server.url)
+    sign_in(page, ada)
+    run(page, "print('of ada')")
+    assert page.context.request.post(f"{server.url}/sign-out").ok
+    page.get_by_role("button", name="Delete all").click()
+    expect(page_state(page)).to_have_text("Nothing has been run yet.")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#toast")).to_contain_text("No longer signed in as ada")
+
+
 def test_a_page_that_the_browser_brings_back_looks_who_it_is(visit: Visit, server: Server, ada: str) -> None:
     page, _ = visit(server.url)
     sign_in(page, ada)
@@ -206,7 +219,7 @@ def test_deleting_all_says_what_that_is_and_leaves_what_is_other_peoples(visit: 
     run_as_nobody(server, "print('nobody')")
     one.get_by_role("button", name="Delete all").click()
     dialog = one.get_by_role("dialog", name="Delete past runs?")
-    expect(dialog).to_contain_text("Deleted are the runs of this browser; and anyone's")
+    expect(dialog).to_contain_text("This deletes the runs of this browser and, for everybody, those that are anyone's")
     expect(dialog.get_by_role("button", name="everybody's")).to_be_hidden()
     expect(dialog).to_have_accessible_description(re.compile("the runs of this browser.*cannot be undone"))
     dialog.get_by_role("button", name="Delete all").click()
@@ -220,6 +233,7 @@ def test_deleting_all_says_that_a_search_does_not_save_what_it_hides(visit: Visi
     page, _ = visit(server.url)
     hidden = page.get_by_text("Those that do not match the search are deleted, too.")
     page.get_by_role("button", name="Delete all").click()
+    expect(page.get_by_role("dialog", name="Delete past runs?")).to_be_visible()
     expect(hidden).to_be_hidden()
     page.keyboard.press("Escape")
     page.fill("#history-search", "needle")

@@ -9,7 +9,8 @@ from tests.conftest import Server
 from tests.page.conftest import Visit
 from tests.page.support import Guard, archive, badge, ended, keys_of, open_page, refuse, sign_in, write
 
-SPENT = {"error": "You have used 3600 s of CPU time within an hour. Come back in 2 s.", "code": "quota"}
+REASON = "Programs of yours have used up the limit of 3600 CPU seconds an hour."
+SPENT = {"error": f"{REASON} Try again in 1500 seconds.", "code": "quota"}
 KINDS = ["program", "project", "batch"]
 
 
@@ -40,7 +41,7 @@ def test_whoever_is_over_a_limit_reads_why_waits_and_runs_again(page: Page, guar
     refuse(page, guard, path_of(kind), 429, SPENT, **{"Retry-After": "2"})
     button = prepare(page, kind)
     button.click()
-    expect(notice(page, kind)).to_contain_text("You have used 3600 s of CPU time within an hour.")
+    expect(notice(page, kind)).to_contain_text(REASON)
     again = notice(page, kind).get_by_role("button", name="Try again")
     expect(again).to_be_disabled()
     expect(button).to_be_enabled()
@@ -60,10 +61,10 @@ def test_whoever_is_over_a_limit_reads_why_waits_and_runs_again(page: Page, guar
         expect(page.locator("#output")).to_have_text("at last\n")
 
 
-def test_a_long_time_to_wait_is_said_in_minutes(page: Page, guard: Guard) -> None:
+def test_a_long_time_to_wait_is_said_once_and_in_minutes(page: Page, guard: Guard) -> None:
     refuse(page, guard, "/run", 429, SPENT, **{"Retry-After": "1500"})
     prepare(page, "program").click()
-    expect(page.locator("#notice .wait")).to_have_text(" Ready to try again in 25 min.")
+    expect(page.locator("#notice")).to_have_text(f"{REASON} Ready to try again in 25 min.Try again")
 
 
 def test_a_program_and_a_batch_that_wait_do_not_stop_each_others_clock(page: Page, guard: Guard) -> None:
@@ -103,3 +104,14 @@ def test_a_program_more_than_a_key_may_have_at_once_runs_when_one_has_ended(visi
     ended(page)
     other.get_by_role("button", name="Try again").click()
     expect(other.locator("#output")).to_have_text("at last\n")
+
+
+def test_a_batch_that_can_never_be_within_the_limit_is_not_offered_again(visit: Visit, server: Server) -> None:
+    page, guard = visit(server.url)
+    guard.refusals.add("/run-batch")
+    sign_in(page, keys_of(server.data_dir).add("few-places", runs_at_once=1))
+    button = prepare(page, "batch")
+    page.get_by_role("checkbox", name="Arithmetic", exact=True).check()
+    button.click()
+    expect(notice(page, "batch")).to_contain_text("Send fewer together.")
+    expect(notice(page, "batch").get_by_role("button")).to_have_count(0)

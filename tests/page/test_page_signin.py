@@ -180,6 +180,8 @@ def test_a_key_revoked_meanwhile_is_asked_for_again_and_the_draft_stays(
     page.click("#run")
     expect(question(page)).to_be_visible()
     expect(badge(page)).to_have_text("Not signed in")
+    expect(page.locator("#toast")).to_contain_text(f"No longer signed in as {name}: the key was revoked")
+    expect(page.get_by_text("goes out of sight")).to_be_hidden()
     expect(history_items(page)).to_have_count(0)
     assert page.input_value("#code") == "print('my draft')"
     give(page, keys.add(f"{name}-anew"))
@@ -238,6 +240,7 @@ def test_a_key_revoked_where_none_is_needed_leaves_a_browser_like_any_other(visi
     run(page, "print('of the key')")
     keys.revoke("soon-gone")
     run(page, "print('of the browser')")
+    expect(page.locator("#toast")).to_contain_text("No longer signed in as soon-gone: the key was revoked")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     expect(history_items(page)).to_have_count(1)
     assert codes(page) == ["print('of the browser')"]

@@ -88,6 +88,7 @@ def test_a_run_answers_with_the_whole_result_and_its_id(client: FlaskClient, exe
     ("problem", "status", "code", "retry_after"),
     [
         (QuotaExceeded("Enough.", retry_after_seconds=90), 429, "quota", "90"),
+        (QuotaExceeded("Fewer.", retry_after_seconds=0), 429, "quota", None),
         (Busy("Full.", retry_after_seconds=7), 503, "busy", "7"),
         (EngineUnavailable("No engine."), 503, "engine_unavailable", "5"),
         (ImageMissing("No image."), 503, "image_missing", "5"),

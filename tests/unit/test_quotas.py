@@ -116,7 +116,12 @@ def test_the_sentence_about_programs_names_the_bound_and_what_to_do(clock: Clock
     assert refused.message.startswith("3 programs of yours are running or waiting, and 3 at once is the limit;")
     assert refused.message.endswith("Try again when one has ended.")
     assert (refused.code, refused.retry_after_seconds) == ("quota", 1)
-    assert refusal(counting, ADA, 4).message.endswith("Send fewer together.")
+
+
+def test_whoever_asks_for_more_than_the_bound_is_not_told_to_wait(clock: Clock) -> None:
+    refused = refusal(quotas(clock, runs=3), ADA, 4)
+    assert refused.message.endswith("4 more would be too many. Send fewer together.")
+    assert refused.retry_after_seconds == 0
 
 
 # --- CPU seconds --------------------------------------------------------------------------------------------
