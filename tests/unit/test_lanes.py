@@ -35,3 +35,9 @@ def test_a_folder_is_a_marker(folder: str, marks: list[str]) -> None:
 def test_a_file_beside_the_folders_is_refused() -> None:
     with pytest.raises(pytest.UsageError, match="lies in none of"):
         pytest_collection_modifyitems([collected("tests")])
+
+
+def test_each_test_file_has_a_name_of_its_own() -> None:
+    """pytest imports them by it."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
