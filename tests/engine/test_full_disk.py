@@ -36,4 +36,4 @@ def test_a_full_disk_is_one_line_in_the_log_and_programs_run(
         log = server.log.read_text()
     assert "Traceback" not in log
     (line,) = [line for line in log.splitlines() if "Not in the history" in line]
-    assert "The disk of the history is full. Running programs still works." in line
+    assert "The disk of the database is full. Running programs still works." in line
