@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app import create_app, serve
 from sandbox.box.classify import to_result
+from sandbox.box.numbers import Numbers
 from sandbox.box.protocol import Captured, Report
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import Settings, load
@@ -32,6 +33,9 @@ class InstantExecutor:
         result = to_result(report, self._limits, run_id=run_id, language=request.language, queued_ms=0.0)
         self._history.add(request, result)
         return result
+
+    def numbers(self) -> Numbers:
+        raise NotImplementedError("nobody asks for them here")
 
     def check_ready(self) -> None:
         pass
