@@ -60,6 +60,8 @@ class Service:
 
     def containers(self) -> list[str]:
         """The ids of its containers."""
+        if not (self.data_dir / "scope").exists():  # nothing has been started
+            return []
         scope = (self.data_dir / "scope").read_text()
         argv = [self.docker, "ps", "--no-trunc", "--filter", f"label={LABEL}.scope={scope}", "--format", "{{.ID}}"]
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
