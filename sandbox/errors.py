@@ -33,15 +33,22 @@ from __future__ import annotations
 
 
 class SandboxError(Exception):
-    """Base class. `code` is the stable, machine-readable name of the problem."""
+    """Base class. `code` is the stable, machine-readable name of the problem.
+
+    `retry_after_seconds` is a whole number of seconds after which a retry is worth making, as far as that is known; 0
+    when waiting does not help.
+    """
 
     code = "internal"
+    retry_after_seconds = 0
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
+    def __init__(self, message: str, *, code: str | None = None, retry_after_seconds: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         if code is not None:
             self.code = code
+        if retry_after_seconds is not None:
+            self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidRequest(SandboxError):
@@ -63,30 +70,17 @@ class NotFound(SandboxError):
 
 
 class Busy(SandboxError):
-    """No place was free in time.
-
-    `retry_after_seconds` is a whole number of seconds after which a retry is worth making.
-    """
+    """No place was free in time."""
 
     code = "busy"
-
-    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
+    retry_after_seconds = 1
 
 
 class QuotaExceeded(SandboxError):
-    """The caller may not run more programs at once, or has used up his CPU time.
-
-    `retry_after_seconds` is a whole number of seconds after which something is left again, as far as that is known;
-    0 when waiting does not help.
-    """
+    """The caller may not run more programs at once, or has used up his CPU time."""
 
     code = "quota"
-
-    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
+    retry_after_seconds = 1
 
 
 class Cancelled(SandboxError):
@@ -123,6 +117,7 @@ class EngineError(SandboxError):
     """The service cannot run programs at the moment; it recovers by itself when the cause is gone."""
 
     code = "engine_error"
+    retry_after_seconds = 5  # it is looked at again by then
 
 
 class EngineUnavailable(EngineError):

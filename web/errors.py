@@ -29,10 +29,6 @@ from sandbox.errors import (
 
 log = logging.getLogger(__name__)
 
-ENGINE_RETRY_SECONDS = 5
-"""What `Retry-After` says while the engine cannot run programs: it is looked at again by then."""
-
-
 CHALLENGE = 'Bearer realm="Safe Code Executor"'
 """What `WWW-Authenticate` says: https://www.rfc-editor.org/rfc/rfc6750#section-3"""
 
@@ -143,12 +139,9 @@ def answer(problem: SandboxError) -> Response:
     if status >= 500 and not isinstance(problem, Busy):
         log.warning("%s: %s (%r)", problem.code, problem.message, problem.__cause__)
     response = _error_response(problem.message, problem.code, status)
-    if isinstance(problem, Busy | QuotaExceeded):
-        if problem.retry_after_seconds:
-            response.headers["Retry-After"] = str(problem.retry_after_seconds)
-    elif isinstance(problem, EngineError):
-        response.headers["Retry-After"] = str(ENGINE_RETRY_SECONDS)
-    elif isinstance(problem, Unauthorized):
+    if problem.retry_after_seconds:
+        response.headers["Retry-After"] = str(problem.retry_after_seconds)
+    if isinstance(problem, Unauthorized):
         response.headers["WWW-Authenticate"] = CHALLENGE
     return response
 
