@@ -143,9 +143,8 @@ class Leases:
             return container.leftover or "stopped"
         if container.runs >= self._max_runs:
             return "runs"
-        if container.started_at < max(self._image.changed_at, time.monotonic() - self._max_age_seconds):
-            return "age"
-        return ""
+        is_old = container.started_at < time.monotonic() - self._max_age_seconds
+        return "age" if is_old or self._image.has_changed_since(container.started_at) else ""
 
     def _is_fit(self, kept: Kept) -> bool:
         return kept.container.hear() and not self._unfit(kept.container)

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from sandbox.box.container import Container
 from sandbox.engine.image import ImageWatch
@@ -28,15 +27,6 @@ HEAD_START_SECONDS = 0.03
 
 MAX_BACKOFF_SECONDS = 5.0
 """How long the thread rests, at most, after the engine failed to start a container."""
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A container in the pool, and the image it was started from."""
-
-    container: Container
-    image_id: str
-    since: float
 
 
 class Pool:
@@ -59,7 +49,7 @@ class Pool:
         self._image = image
         self._sizes = dict(sizes)
         self._max_age_seconds = max_age_seconds
-        self._waiting: dict[str, deque[Waiting]] = {language: deque() for language in sizes}
+        self._waiting: dict[str, deque[Container]] = {language: deque() for language in sizes}
         self._changed = threading.Condition()
         self._closed = False
         self._problem: SandboxError | None = None
@@ -78,11 +68,11 @@ class Pool:
             with self._changed:
                 if not self._waiting.get(language):
                     return None
-                waiting = self._waiting[language].popleft()
+                container = self._waiting[language].popleft()
                 self._changed.notify_all()
-            if waiting.container.alive():
-                return waiting.container
-            self._retire(waiting.container)
+            if container.alive():
+                return container
+            self._retire(container)
 
     def wanted(self) -> dict[str, int]:
         """How many shall wait, by language."""
@@ -113,8 +103,8 @@ class Pool:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
-        for waiting in (entry for queue in self._waiting.values() for entry in queue):
-            self._retire(waiting.container)
+        for container in (entry for queue in self._waiting.values() for entry in queue):
+            self._retire(container)
         for queue in self._waiting.values():
             queue.clear()
 
@@ -183,7 +173,7 @@ class Pool:
             self._retire(container)
             raise
         with self._changed:
-            self._waiting[language].append(Waiting(container, self._image.current, time.monotonic()))
+            self._waiting[language].append(container)
             self._changed.notify_all()
 
     def _weed(self) -> None:
@@ -196,10 +186,10 @@ class Pool:
         retired = []
         with self._changed:
             for queue in self._waiting.values():
-                for waiting in list(queue):
-                    stale = waiting.since < oldest or waiting.image_id != self._image.current
-                    if stale or not waiting.container.alive():
-                        queue.remove(waiting)
-                        retired.append(waiting.container)
+                for container in list(queue):
+                    is_stale = container.started_at < oldest or self._image.has_changed_since(container.started_at)
+                    if is_stale or not container.alive():
+                        queue.remove(container)
+                        retired.append(container)
         for container in retired:
             self._retire(container)

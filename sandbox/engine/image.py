@@ -100,9 +100,6 @@ class Image:
         return problem
 
 
-# --- Its name ---------------------------------------------------------------------------------------------
-
-
 class ImageWatch:
     """Notices, within `WATCH_SECONDS`, that an image has been replaced. Thread-safe."""
 
@@ -111,10 +108,8 @@ class ImageWatch:
         self._image_id = image_id
         self._checking = threading.Lock()
         self._checked_at = -WATCH_SECONDS
-        self.current = ""
-        """Its id; empty before it was asked for."""
-        self.changed_at = 0.0
-        """When another one was found in its place, in monotonic seconds."""
+        self._current = ""
+        self._changed_at = 0.0
 
     def check(self) -> None:
         """Ask, if that was long ago.
@@ -126,9 +121,16 @@ class ImageWatch:
                 return
             found = self._image_id()
             self._checked_at = time.monotonic()
-            if self.current and found != self.current:
-                self.changed_at = self._checked_at
-            self.current = found
+            if self._current and found != self._current:
+                self._changed_at = self._checked_at
+            self._current = found
+
+    def has_changed_since(self, moment: float) -> bool:
+        """Whether another one was found in its place after `moment` (monotonic seconds)."""
+        return moment < self._changed_at
+
+
+# --- Its name ---------------------------------------------------------------------------------------------
 
 
 def default_name() -> str:
