@@ -53,10 +53,14 @@ def read_exactly(count: int) -> bytes:
     return b"".join(chunks)
 
 
+def next_frame() -> tuple[bytes, bytes]:
+    kind, length = FRAME.unpack(read_exactly(FRAME.size))
+    return kind, read_exactly(length)
+
+
 def receive(expected: bytes) -> bytes:
     while True:
-        kind, length = FRAME.unpack(read_exactly(FRAME.size))
-        payload = read_exactly(length)
+        kind, payload = next_frame()
         if kind == expected:
             return payload
         if kind != b"K":  # one that came too late

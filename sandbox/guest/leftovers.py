@@ -6,11 +6,10 @@ lowers (docs/security.md).
 
 from __future__ import annotations
 
-import _ctypes
 import time
 
 from files import APP, remove
-from system import os
+from system import libc, os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Leftovers:
 
 def trim() -> None:
     """Give back what carrying out a run took of our own memory: a process counts as large as the one that forked it."""
-    _ctypes.call_function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "malloc_trim"), (0,))  # type: ignore[arg-type]
+    libc("malloc_trim")(0)
 
 
 def is_empty(folder: str) -> bool:

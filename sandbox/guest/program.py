@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import _ctypes
 import _posixsubprocess
 import fcntl
 import time
 
 from files import APP, write_file
-from system import os, signal
+from system import libc, os, signal
 
 NOGROUP = 65534
 # Some of the kernel's budgets go by uid and count over the whole host, so each container has a uid of its own. No host
@@ -140,9 +139,8 @@ def write_score(score: bytes) -> None:
 
 def drop_bounding_set() -> None:
     """No process in here, whatever it executes, can gain a capability again; ours keep those they have."""
-    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
-    capability = 0
-    while _ctypes.call_function(prctl, (PR_CAPBSET_DROP, capability, 0, 0, 0)) == 0:
+    prctl, capability = libc("prctl"), 0
+    while prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
         capability += 1
     with open("/proc/self/status", "rb") as status:
         if b"\nCapBnd:\t0000000000000000\n" not in status.read():

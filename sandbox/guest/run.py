@@ -8,7 +8,7 @@ import time
 
 from cgroup import difference
 from files import APP, unpack, write_file
-from frames import FRAME, REPORT, RUN, HostGone, read_exactly
+from frames import REPORT, RUN, HostGone, next_frame
 from output import Capture, Input, Outbox
 from program import Program
 from system import os, signal
@@ -83,8 +83,7 @@ class StepRun:
 
     def hear(self, run: int) -> None:
         """The host has something to say: that this run is to be cancelled."""
-        kind, length = FRAME.unpack(read_exactly(FRAME.size))
-        payload = read_exactly(length)
+        kind, payload = next_frame()
         if kind != b"K":
             raise HostGone
         if payload == RUN.pack(run):

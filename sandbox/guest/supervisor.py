@@ -52,18 +52,16 @@ class Idle:
         while self.command and "=" in self.command[0]:
             self.environment.append(self.command.pop(0))
 
-    def begin(self) -> Waiting | None:
+    def begin(self, *, starts: bool = True) -> Waiting | None:
+        """Without `starts`, there is no interpreter to wait with."""
         signal.alarm(self.seconds)
-        if not self.command:
-            return None
-        return Waiting(self.uid, self.command, self.environment)
+        return Waiting(self.uid, self.command, self.environment) if starts and self.command else None
 
 
 def serve(idle: Idle, around: Surroundings) -> None:
     """Carry out orders until there should be no further one in here."""
     leftovers = Leftovers(around.cgroup)
-    signal.alarm(idle.seconds)
-    waiting = idle.begin() if idle.starts_now else None
+    waiting = idle.begin(starts=idle.starts_now)
     gc.freeze()
     gc.disable()  # what a few runs leave is not worth a collection
     run = 0
