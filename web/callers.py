@@ -56,15 +56,14 @@ class Callers:
 
     def sign_in(self, key: Key) -> Caller:
         """Give the browser that sent the current request a cookie that names the key."""
-        g.cookie, g.caller = of_key(key.hash), self._of_key(key)
-        caller: Caller = g.caller
+        g.cookie = of_key(key.hash)
+        g.caller = caller = self._of_key(key)
         return caller
 
     def welcome(self) -> Caller:
         """Give it a cookie of a page's own, or none where a key is needed."""
         g.cookie = "" if self.key_required else new_page()
-        g.caller = self._of_page(g.cookie)
-        caller: Caller = g.caller
+        g.caller = caller = self._of_page(g.cookie)
         return caller
 
     def sign_out(self, request: Request) -> Caller:

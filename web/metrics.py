@@ -18,6 +18,7 @@ from sandbox.box.lease import REASONS
 from sandbox.box.numbers import Numbers
 from sandbox.box.supply import Containers, Source
 from sandbox.engine.image import Image
+from sandbox.errors import EngineError
 from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest, RunResult, Status
 from sandbox.quotas import BOUNDS, WHOSE
@@ -32,7 +33,8 @@ VERSION = "0.1.0"
 OWNERS = dict(zip(WHOSE, ("owner", "address"), strict=True))
 """Whose bound was met, in a word."""
 
-ENGINE_CODES = ("engine_error", "engine_unavailable", "image_missing", "container_lost")
+ENGINE_ERRORS: list[type[EngineError]] = [EngineError, *EngineError.__subclasses__()]
+ENGINE_CODES = sorted({kind.code for kind in ENGINE_ERRORS})
 
 Labels = tuple[str, ...]
 

@@ -101,13 +101,10 @@ def to_json(row: Mapping[str, Any]) -> dict[str, Any]:
 def _fields(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     fields = {name: row[name] for name in names}
     fields["args"] = json.loads(row["args"])
-    # The result has the code; here it gets its place, before the status. Runs of old have no number of runs.
-    return {**fields, "exit_code": None, "status": row["status"], **row["result"], **_added_later(row["result"])}
-
-
-def _added_later(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a result that it did not have yet when it was stored."""
-    return {name: default for name, default in (("runs_before", 0),) if name not in result}
+    # The result has the code; here it gets its place, before the status.
+    fields |= {"exit_code": None, "status": row["status"], **row["result"]}
+    fields.setdefault("runs_before", 0)  # what ran before results had it
+    return fields
 
 
 def shortened(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
