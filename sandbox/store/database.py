@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -61,6 +63,7 @@ class Database:
                 engine = create_engine(self._url, pool_pre_ping=not self._url.startswith("sqlite"))
                 if engine.dialect.name == "sqlite":
                     event.listen(engine, "connect", prepare_sqlite)
+                    _make_private(engine.url.database)
                 try:
                     prepare_schema(engine)
                 except BaseException:
@@ -68,6 +71,13 @@ class Database:
                     raise
                 self._engine = engine
             return self._engine
+
+
+def _make_private(path: str | None) -> None:
+    """Make SQLite's file where there is none, for nobody but its owner; SQLite goes by it for those beside it."""
+    if path and path != ":memory:" and not path.startswith("file:"):
+        with contextlib.suppress(OSError):  # SQLite will say what is wrong
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 @contextmanager

@@ -42,6 +42,12 @@ def test_the_file_is_in_wal_mode(history: History, tmp_path: Path) -> None:
     connection.close()
 
 
+def test_nobody_else_on_the_machine_can_read_it(history: History, tmp_path: Path) -> None:
+    fill(history, 1)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("history.db*")}
+    assert modes == dict.fromkeys(("history.db", "history.db-wal", "history.db-shm"), 0o600)
+
+
 def test_one_search_over_the_largest_history_takes_bounded_cpu(database: Database, tmp_path: Path) -> None:
     """The worst for each step: full rows of one letter, and a text that nearly matches at each place of them."""
     history = History(database, limit=1000)
