@@ -74,7 +74,9 @@ def keys_of_this_folder() -> Iterator[Keys]:
     except SettingsError as problem:
         raise click.UsageError(str(problem)) from problem
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if not settings.data_dir.is_dir():
+            settings.data_dir.mkdir(parents=True)
+            click.echo(f"New data folder {settings.data_dir.resolve()}: is this where the server is started?", err=True)
         yield Keys(database)
     except KeysError as problem:
         raise click.ClickException(problem.reason) from problem

@@ -141,6 +141,10 @@ class Executor:
                 futures = [workers.submit(run_one, *pair) for pair in zip(tickets, requests, strict=True)]
         return [future.result() for future in futures]
 
+    def expect(self, caller: Caller) -> None:
+        """A caller has opened the page, and will probably run something."""
+        self._supply.expect(caller.owner)
+
     def allowance(self, caller: Caller) -> Allowance:
         """What a caller may run and use, and what is left to him now."""
         return self._quotas.allowance(caller)

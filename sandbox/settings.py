@@ -136,6 +136,13 @@ class Settings(BaseSettings):
         unit="containers",
     )
     pool_max_age_seconds: float = _row(600, "Age at which a waiting container is replaced.", unit="seconds", gt=0)
+    pool_visitors: int = _row(
+        30,
+        "More that wait, for as many who have just opened the page, in its first language.",
+        unit="containers",
+        ge=0,
+        le=1000,
+    )
     keep_containers: bool = _row(
         True, "Keep used containers for the next runs of the same owner; without, every run gets a fresh one."
     )

@@ -67,6 +67,7 @@ class FakeExecutor:
         self.running: dict[str, threading.Event] = {}
         self.owners: dict[str, str] = {}
         self.ended: list[str] = []
+        self.expected: list[str] = []
         self.closed_with: float | None = None
         self.counted = NOTHING
         self.problem: SandboxError | None = None
@@ -113,6 +114,9 @@ class FakeExecutor:
             return False
         event.set()
         return True
+
+    def expect(self, caller: Caller) -> None:
+        self.expected.append(caller.owner)
 
     def allowance(self, caller: Caller) -> Allowance:
         return self.quotas.allowance(caller)

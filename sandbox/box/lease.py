@@ -122,6 +122,11 @@ class Leases:
             self._end(oldest.container, "room")
         return True
 
+    def has(self, owner: str) -> bool:
+        """Whether anything is kept for an owner."""
+        with self._lock:
+            return any(kept.wanted.owner == owner for kept in self._kept)
+
     def count(self) -> int:
         """How many are kept now."""
         with self._lock:

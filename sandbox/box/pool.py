@@ -2,7 +2,8 @@
 
 One background thread keeps the numbers up. It begins a moment after a container was taken and starts one at
 a time, so that refilling takes no more than one CPU from the programs that run; and it replaces containers
-that died, grew old, or were started from an image that has since been replaced.
+that died, grew old, or were started from an image that has since been replaced. More than usual wait while visitors
+are expected (`visitors.py`).
 """
 
 from __future__ import annotations
@@ -37,15 +38,21 @@ class Pool:
         *,
         start: Callable[[str], Container],
         retire: Callable[[Container], None],
-        has_room: Callable[[], bool],
+        has_room: Callable[[bool], bool],
+        more: Callable[[str], int],
         image: ImageWatch,
         sizes: Mapping[str, int],
         max_age_seconds: float,
     ) -> None:
-        """`start(language)` starts a container, `retire` ends one without blocking, `has_room` says whether it fits."""
+        """`start(language)` starts a container, `retire` ends one without blocking.
+
+        `more(language)` is how many shall wait beyond the size, for now; `has_room` says whether one fits, told
+        whether it is such a one.
+        """
         self._start = start
         self._retire = retire
         self._has_room = has_room
+        self._more = more
         self._image = image
         self._sizes = dict(sizes)
         self._max_age_seconds = max_age_seconds
@@ -76,7 +83,7 @@ class Pool:
 
     def wanted(self) -> dict[str, int]:
         """How many shall wait, by language."""
-        return dict(self._sizes)
+        return {language: self._wanted(language) for language in self._sizes}
 
     def sizes(self) -> dict[str, int]:
         """How many wait now, by language."""
@@ -144,7 +151,7 @@ class Pool:
         language = self._missing()
         if language is None or self._closed:
             return True
-        if not self._has_room():
+        if not self._has_room(len(self._waiting[language]) >= self._sizes[language]):
             return False
         try:
             self._add(language)
@@ -160,10 +167,13 @@ class Pool:
         """The language that lacks most containers, in proportion; None when the pool is full."""
         shares = {
             language: len(self._waiting[language]) / size
-            for language, size in self._sizes.items()
+            for language, size in self.wanted().items()
             if len(self._waiting[language]) < size
         }
         return min(shares, key=lambda language: shares[language], default=None)
+
+    def _wanted(self, language: str) -> int:
+        return self._sizes[language] + self._more(language)
 
     def _add(self, language: str) -> None:
         container = self._start(language)
@@ -177,7 +187,7 @@ class Pool:
             self._changed.notify_all()
 
     def _weed(self) -> None:
-        """Retire containers that died, are too old, or come from a replaced image."""
+        """Retire containers that died, are too old, come from a replaced image, or are wanted no longer."""
         try:
             self._image.check()
         except SandboxError as problem:
@@ -191,5 +201,7 @@ class Pool:
                     if is_stale or not container.alive():
                         queue.remove(container)
                         retired.append(container)
+            for language, queue in self._waiting.items():
+                retired += [queue.popleft() for _ in range(len(queue) - self._wanted(language))]
         for container in retired:
             self._retire(container)

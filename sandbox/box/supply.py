@@ -16,6 +16,7 @@ from sandbox.box.lease import Leases, Wanted
 from sandbox.box.pool import Pool
 from sandbox.box.protocol import Order, OutputHandler, Report
 from sandbox.box.teardown import Teardown
+from sandbox.box.visitors import Visitors
 from sandbox.engine.flags import container_name, options_for, run_words, waiting_words
 from sandbox.engine.image import Image, ImageWatch
 from sandbox.engine.instance import Instance
@@ -24,6 +25,9 @@ from sandbox.languages import LANGUAGES
 from sandbox.settings import Settings
 
 log = logging.getLogger(__name__)
+
+VISITORS_LANGUAGE = next(iter(LANGUAGES))
+"""What is waiting for them: the page begins with it."""
 
 COLD_STARTS = 2
 """How many fresh containers a run is tried in, when one dies before the program was released."""
@@ -89,10 +93,12 @@ class Supply:
             max_age_seconds=settings.keep_age_seconds,
             max_idle_seconds=settings.keep_idle_seconds,
         )
+        self._visitors = Visitors(settings.pool_visitors)
         self._pool = Pool(
             start=self._start_waiting,
             retire=self.retire,
-            has_room=lambda: self._leases.make_room(IDLE_MB),
+            has_room=self._has_room,
+            more=lambda language: self._visitors.count() if language == VISITORS_LANGUAGE else 0,
             image=image,
             sizes=settings.pool,
             max_age_seconds=settings.pool_max_age_seconds,
@@ -104,6 +110,20 @@ class Supply:
         """Whether containers are kept for this owner: never for nobody."""
         # What other profiles allow may leave more behind than the supervisor looks for.
         return bool(owner) and self.settings.keep_containers and not self.settings.seccomp
+
+    def expect(self, owner: str) -> None:
+        """Have a container wait for an owner who will soon run something, unless one is kept for him."""
+        if self.may_keep(owner) and not self._leases.has(owner):
+            self._visitors.expect(owner)
+
+    def _has_room(self, for_visitor: bool) -> bool:
+        """Whether one more can wait. For visitors nobody else gives anything up; without room none are expected."""
+        if not for_visitor:
+            return self._leases.make_room(IDLE_MB)
+        if fits := self._budget.has_room(IDLE_MB):
+            return fits
+        self._visitors.clear()
+        return False
 
     def run(
         self,
@@ -119,6 +139,7 @@ class Supply:
         :raises SandboxError: as `Container.run`, when no container could be had, or it was lost.
         """
         reason: SandboxError | None = None
+        self._visitors.met(wanted.owner)
         with self._counting_failures():
             for container in self._containers(wanted, may_use_waiting=order.may_use_waiting):
                 runs_before = container.runs

@@ -200,3 +200,30 @@ def test_a_kept_container_killed_from_outside_costs_its_owner_no_run(opened: Ope
     docker("kill", *containers(tmp_path))
     again = run("key:a", HELLO["bash"], "bash")
     assert (again.output, again.runs_before) == ("hello\n", 0)
+
+
+def test_a_container_waits_for_each_who_has_opened_the_page_and_no_more_than_fit(opened: Open) -> None:
+    executor = opened(pool="python:1,node:1", pool_visitors=2)
+
+    def waiting() -> dict[str, int]:
+        return executor.numbers().containers.waiting
+
+    for name in ("page:a", "page:b", "page:c", "page:a", ""):
+        executor.expect(Caller(owner=name))
+    assert eventually(lambda: waiting() == {"python": 3, "node": 1}, 20)
+    assert owned(executor)("page:a", HELLO["python"]).runs_before == 0
+    assert eventually(lambda: executor.numbers().containers.kept == 1)
+    executor.expect(Caller(owner="page:a"))
+    assert eventually(lambda: executor.numbers().containers.wanted == {"python": 2, "node": 1})
+
+
+def test_visitors_get_only_what_memory_is_free(opened: Open) -> None:
+    """Three containers without a program fit: the kept one of another stays, and the pool gives nothing back."""
+    executor = opened(pool="python:1", containers_mb=3 * 24 + 5)
+    owned(executor)("page:a", HELLO["python"])
+    assert eventually(lambda: executor.numbers().containers.kept == 1)
+    for number in range(9):
+        executor.expect(Caller(owner=f"page:{number}"))
+    assert eventually(lambda: executor.numbers().containers.wanted == {"python": 1}, 20)
+    assert executor.numbers().containers.kept == 1
+    assert executor.numbers().containers.waiting["python"] <= 2

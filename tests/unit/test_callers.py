@@ -155,6 +155,15 @@ def test_two_browsers_are_two_owners(app: Flask) -> None:
     assert len(owners) == 2
 
 
+def test_who_opens_the_page_is_expected_to_run_something(app: Flask, executor: FakeExecutor) -> None:
+    client = app.test_client()
+    client.get("/")
+    client.get("/")
+    assert executor.expected == [owner(client)] * 2
+    client.get("/config")
+    assert len(executor.expected) == 2
+
+
 def test_the_cookie_is_secure_under_https(app: Flask) -> None:
     secure = app.test_client().get("/", base_url="https://localhost", headers={"Host": "localhost"})
     assert "Secure" in secure.headers["Set-Cookie"]

@@ -47,6 +47,12 @@ def add(folder: Path, *words: str, **settings: str) -> str:
     return done.stdout.strip()
 
 
+def test_a_folder_without_a_server_is_pointed_out(tmp_path: Path) -> None:
+    done = cli(tmp_path, "key", "list")
+    assert str(tmp_path / "data") in done.stderr
+    assert cli(tmp_path, "key", "list").stderr == ""
+
+
 def test_a_key_made_while_the_server_runs_works_at_once_until_it_is_revoked(tmp_path: Path) -> None:
     app = web_app(load(data_dir=tmp_path / "data"))
     client = app.test_client()

@@ -57,6 +57,8 @@ class FakeEngine:
         self.gate = threading.Event()
         self.gate.set()
         self.has_room = True
+        self.more = 0
+        self.asked_for_more: list[bool] = []
 
     def start(self, language: str) -> FakeContainer:
         self.attempts += 1
@@ -68,6 +70,10 @@ class FakeEngine:
     def retire(self, container: FakeContainer) -> None:
         container.living = False
         container.retired += 1
+
+    def fits(self, is_more: bool) -> bool:
+        self.asked_for_more.append(is_more)
+        return self.has_room
 
     def image_id(self) -> str:
         if self.image_problem:
@@ -99,7 +105,8 @@ def make_pool(fake: FakeEngine, sizes: dict[str, int], max_age_seconds: float = 
     made = Pool(
         start=fake.start,  # type: ignore[arg-type]
         retire=fake.retire,  # type: ignore[arg-type]
-        has_room=lambda: fake.has_room,
+        has_room=fake.fits,
+        more=lambda language: fake.more if language == PYTHON else 0,
         image=ImageWatch(fake.image_id),
         sizes=sizes,
         max_age_seconds=max_age_seconds,
@@ -161,6 +168,25 @@ def test_a_pool_of_size_zero_starts_nothing(fake: FakeEngine) -> None:
     assert off.take(PYTHON) is None
     off.close()
     assert fake.attempts == 0
+
+
+def test_more_wait_for_visitors_and_go_when_nobody_is_expected(fake: FakeEngine, filled: Pool) -> None:
+    fake.more = 3
+    assert eventually(lambda: filled.sizes() == {PYTHON: 5, NODE: 1})
+    assert filled.wanted() == {PYTHON: 5, NODE: 1}
+    assert fake.asked_for_more == [False] * 3 + [True] * 3
+    fake.more = 1
+    assert eventually(lambda: filled.sizes() == {PYTHON: 3, NODE: 1})
+    assert len(fake.living()) == 4
+
+
+def test_what_visitors_are_denied_for_want_of_room_others_still_get(fake: FakeEngine, filled: Pool) -> None:
+    fake.more, fake.has_room = 1, False
+    assert eventually(lambda: True in fake.asked_for_more)
+    fake.more, fake.has_room = 0, True
+    taken = filled.take(PYTHON)
+    assert eventually(lambda: filled.sizes() == {PYTHON: 2, NODE: 1}, 5)
+    fake.retire(taken)  # type: ignore[arg-type]
 
 
 def test_a_dead_container_is_never_handed_out(fake: FakeEngine, filled: Pool) -> None:

@@ -33,7 +33,7 @@ def install(routes: Routes, settings: Settings, executor: Executor) -> None:
 
     @routes.app.get("/")
     def index() -> Response:
-        _welcome()
+        _welcome(executor)
         page = Response(render_template("index.html", config=config), mimetype="text/html")
         # To be asked for again each time; with no-store, the browser's Back button could not restore it.
         page.headers["Cache-Control"] = "no-cache"
@@ -61,12 +61,13 @@ def install(routes: Routes, settings: Settings, executor: Executor) -> None:
         return Health("ready")
 
 
-def _welcome() -> None:
+def _welcome(executor: Executor) -> None:
     """Give a browser that is nobody yet a cookie. A valid one is never replaced; a page can be read without any."""
     callers = current_callers()
     with contextlib.suppress(SandboxError):
         if not callers.key_required and not caller_of(request).owner:
             callers.welcome()
+        executor.expect(caller_of(request))
 
 
 def page_config(settings: Settings) -> Json:
