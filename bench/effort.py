@@ -21,6 +21,8 @@ class Effort:
     """Rest after a probe that takes a container. Starting one takes about half of it."""
     overload_seconds: float
     classroom_seconds: float
+    opening_seconds: float
+    """Between opening the page and the first run."""
     neighbour_seconds: float
     kept_sizes: int
     """How many of the numbers of kept containers are tried."""
@@ -39,6 +41,7 @@ FULL = Effort(
     refill_seconds=0.7,
     overload_seconds=60,
     classroom_seconds=60,
+    opening_seconds=15,
     neighbour_seconds=30,
     kept_sizes=3,
     kept_soak_runs=20_000,
@@ -55,6 +58,7 @@ QUICK = Effort(
     refill_seconds=0.3,
     overload_seconds=1,
     classroom_seconds=3,
+    opening_seconds=1,
     neighbour_seconds=2,
     kept_sizes=1,
     kept_soak_runs=5,

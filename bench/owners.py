@@ -67,13 +67,21 @@ def _round(ways: dict[str, Callable[[], Callable[[], Answer]]], effort: Effort, 
 
 
 def classroom(settings: Settings, effort: Effort) -> dict[str, Any]:
-    """So many owners behind one address, each with a hello every three seconds, from their first one on."""
+    """So many owners behind one address, each with a hello every three seconds, from their first one on.
+
+    Once they begin a moment after they have opened the page, as people do, and once in that very second.
+    """
     with bare_on_host(settings.docker, options_for(settings, podman=False).image) as loop:
         bare = spread([loop.run("python") for _ in range(max(5, effort.rounds // 2))])
-    with service(settings.docker) as ours:
-        pupils = [connection(ours, HELLO["python"], "python", "hello\n", cookie=new_owner(ours)) for _ in range(PUPILS)]
-        answers = paced(pupils, PERIOD_SECONDS, effort.classroom_seconds)
-    return {"bare": asdict(bare), "load": asdict(summarize(answers, effort.classroom_seconds))}
+    found = {"bare": asdict(bare)}
+    for name, pause_seconds in (("opened", effort.opening_seconds), ("at_once", 0)):
+        with service(settings.docker) as ours:
+            cookies = [new_owner(ours) for _ in range(PUPILS)]
+            pupils = [connection(ours, HELLO["python"], "python", "hello\n", cookie=cookie) for cookie in cookies]
+            time.sleep(pause_seconds)
+            answers = paced(pupils, PERIOD_SECONDS, effort.classroom_seconds)
+        found[name] = asdict(summarize(answers, effort.classroom_seconds))
+    return found
 
 
 def neighbour(settings: Settings, effort: Effort) -> dict[str, Any]:
