@@ -124,8 +124,8 @@ class Account:
         can_fit = count <= limit
         advice = "Try again when one has ended." if can_fit else "Send fewer together."
         return QuotaExceeded(
-            f"{self.running} programs of {whose} are running or waiting, and {limit} at once is the limit; "
-            f"{count} more would be too many. {advice}",
+            f"At most {limit} program{'s' * (limit != 1)} of {whose} may run or wait at once; {self.running} do, "
+            f"and {count} more would be too many. {advice}",
             retry_after_seconds=int(can_fit),
         )
 

@@ -99,7 +99,7 @@ def test_a_program_more_than_a_key_may_have_at_once_runs_when_one_has_ended(visi
     open_page(other, server.url)
     prepare(other, "program").click()
     expect(badge(other)).to_have_text("Limit reached")
-    expect(other.locator("#notice")).to_contain_text("1 at once is the limit")
+    expect(other.locator("#notice")).to_contain_text("At most 1 program of yours")
     page.click("#run")
     ended(page)
     other.get_by_role("button", name="Try again").click()

@@ -113,7 +113,7 @@ def test_the_sentence_about_programs_names_the_bound_and_what_to_do(clock: Clock
     counting = quotas(clock, runs=3)
     with counting.counted(ADA, 3):
         refused = refusal(counting, ADA)
-    assert refused.message.startswith("3 programs of yours are running or waiting, and 3 at once is the limit;")
+    assert refused.message.startswith("At most 3 programs of yours may run or wait at once; 3 do,")
     assert refused.message.endswith("Try again when one has ended.")
     assert (refused.code, refused.retry_after_seconds) == ("quota", 1)
 
@@ -246,7 +246,7 @@ def test_all_owners_at_an_address_have_a_few_owners_worth_together(clock: Clock)
         for number in range(6):
             stack.enter_context(counting.counted(page(number)))
         refused = refusal(counting, page(7))
-        assert refused.message.startswith("6 programs of your address are running or waiting, and 6 at once")
+        assert refused.message.startswith("At most 6 programs of your address may run or wait at once; 6 do")
         assert not may_run(counting, NOBODY)
         assert may_run(counting, page(7, "192.0.2.2"))
 
