@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -55,6 +56,18 @@ def test_changed_requirements_are_installed(clone: Path) -> None:
     run("scripts/venv", cwd=clone)
     (clone / "requirements.txt").write_text("# changed\n")
     assert "packages of requirements.txt … installed" in run("scripts/venv", cwd=clone).stdout
+
+
+@pytest.mark.parametrize("has_uv", [True, False])
+def test_where_uv_cannot_be_had_pip_installs(clone: Path, has_uv: bool) -> None:
+    lock = (ROOT / "scripts/uv.txt").read_text() if has_uv else f"uv==0.0.1 --hash=sha256:{'0' * 64}\n"
+    (clone / "scripts/uv.txt").write_text(lock)
+    click = re.search(r"^click==.*\n(?: +--hash.*\n)+", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert click
+    (clone / "requirements.txt").write_text(click[0])
+    assert "packages of requirements.txt … installed" in run("scripts/venv", cwd=clone).stdout
+    assert (clone / ".venv/bin/uv").exists() == has_uv
+    assert run(".venv/bin/python", "-c", "import click", cwd=clone).returncode == 0
 
 
 def test_a_folder_called_venv_that_is_none_is_left_alone(clone: Path) -> None:

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from tests.conftest import ROOT
 
-LOCKS = ["requirements", "requirements-dev", "scripts/bases"]
+LOCKS = ["requirements", "requirements-dev", "scripts/bases", "scripts/uv"]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 
