@@ -1,7 +1,7 @@
 # `make run` starts the server, `make test` checks everything; both prepare what is missing on this machine.
 # The work is done by scripts/; here stand only the names and the order.
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint engine image doctor bench lock clean venv venv-dev browser postgres
+.PHONY: help run check test lint engine image packs all-packs doctor bench lock clean venv venv-dev browser postgres
 .NOTPARALLEL:
 PYTHON := .venv/bin/python
 
@@ -14,7 +14,7 @@ run: image ## Prepare this machine and start the server (settings: SCE_…, or a
 check: venv-dev ## Check style, types and all tests that need neither an engine nor a browser
 	@exec scripts/check
 
-test: image venv-dev browser postgres lint ## Prepare this machine, then run all checks and tests against the real engine
+test: image all-packs venv-dev browser postgres lint ## Prepare this machine, then run all checks and tests against the real engine
 	@exec $(PYTHON) -m pytest
 
 lint: venv-dev ## Check style, types and the vendored libraries
@@ -26,8 +26,14 @@ lint: venv-dev ## Check style, types and the vendored libraries
 engine: venv ## Make sure a container engine answers; start or install one
 	@$(PYTHON) -m scripts.engine start
 
-image: engine ## Make sure the sandbox image exists; build it
+image: engine ## Make sure the sandbox image exists, and the packs that SCE_PACKS names; build them
 	@$(PYTHON) -m scripts.image
+
+packs: image ## Add languages and libraries: make packs PACKS="scripts"
+	@$(PYTHON) -m scripts.packs $(PACKS)
+
+all-packs: image
+	@$(PYTHON) -m scripts.packs --all
 
 doctor: venv ## Show what the engine can do, and whether its limits really hold
 	@$(PYTHON) -m sandbox.engine.doctor

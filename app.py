@@ -14,7 +14,7 @@ from flask import Flask
 from flask_compress import Compress
 
 from executor import Executor
-from sandbox.engine import image
+from sandbox.engine import image, versions
 from sandbox.errors import EngineError
 from sandbox.settings import Settings, SettingsError, load
 from sandbox.store.database import Database, url_of
@@ -132,6 +132,7 @@ def prepare_image(settings: Settings) -> None:
     """Build the sandbox image when it is missing. Without it the server starts all the same, and says so."""
     try:
         image.build_missing(image.Image.of(settings), print)
+        versions.label_ours(image.Image.of(settings))
     except EngineError as problem:
         print(f"Programs cannot be run yet: {problem.message}", file=sys.stderr)
 

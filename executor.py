@@ -37,6 +37,7 @@ from sandbox.held import HeldBytes
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_code, check_stdin
+from sandbox.intake.packs import with_pack
 from sandbox.models import Caller, Limits, RunRequest, RunResult, Stream
 from sandbox.quotas import Allowance, Quotas
 from sandbox.readiness import Readiness
@@ -74,16 +75,15 @@ class Executor:
 
         :raises OSError: when the data folder cannot be written.
         """
-        self.settings = settings
         self._quotas = Quotas(settings)
         self._observers = (self._quotas.charge, *observers)
-        self._limits = settings.limits
+        self.settings, self._limits = settings, settings.limits
         self._supply = Supply(settings)
+        self.images = self._supply.images
         self._admission = Admission.of(settings)
         self.numbers = functools.partial(numbers_of, self._admission, self._quotas, self._supply)
         self._held = HeldBytes(settings.max_held_bytes)
-        self._runs = CancellableRuns()
-        self._stopping = threading.Event()
+        self._runs, self._stopping = CancellableRuns(), threading.Event()
         self._readiness = Readiness(self._supply.check)
 
     def __enter__(self) -> Executor:
@@ -114,6 +114,7 @@ class Executor:
         :raises EngineError: when no container could be had, or it was lost.
         :raises InvalidArchive: when the archive's contents are damaged.
         """
+        request = with_pack(request, self.images.is_ready)
         watch = Watch(on_start or _nothing, on_output or _nothing, gone or _never)
         caller = request.caller
         with self._hold(request), self._quotas.counted(caller), self._admission.enter(caller)[0] as ticket:
@@ -129,6 +130,7 @@ class Executor:
         """
         if not requests:
             return []
+        requests = [with_pack(request, self.images.is_ready) for request in requests]
         caller, watch = requests[0].caller, Watch(_nothing, _nothing, gone or _never)
 
         def run_one(ticket: Ticket, request: RunRequest) -> RunResult:
@@ -192,7 +194,7 @@ class Executor:
     ) -> tuple[Report, int]:
         """The report of the last step, and how many runs its container had before."""
         order = self._order(request, limits)
-        wanted = Wanted(request.caller.owner, request.language, limits)
+        wanted = Wanted(request.caller.owner, request.language, limits, request.pack)
         decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
 
         def relay(stream: Stream, data: bytes) -> None:

@@ -19,8 +19,20 @@ from web import logs
 from web.serving.server import listen
 
 
+class NoImages:
+    """None of the packs is there."""
+
+    def ready(self) -> frozenset[str]:
+        return frozenset()
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+
 class InstantExecutor:
     """In an executor's place."""
+
+    images = NoImages()
 
     def __init__(self, settings: Settings, history: History) -> None:
         self._limits = settings.limits

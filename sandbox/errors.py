@@ -16,6 +16,7 @@ A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunRe
     ├── EngineError               no container could be had, or it was lost
     │   ├── EngineUnavailable     docker client or engine does not answer
     │   ├── ImageMissing          the sandbox image is not built
+    │   │   └── PackMissing       the image with this language or library is not built
     │   ├── ContainerLost         the container vanished while the program ran
     │   └── ClientRefused         the docker client said no, in its own words (sandbox.engine.client; never shown)
     ├── Unauthorized              who asks has to say who he is (this and all below: web.errors)
@@ -130,6 +131,13 @@ class ImageMissing(EngineError):
     """The sandbox image is not on this engine (it is never pulled during a run)."""
 
     code = "image_missing"
+
+
+class PackMissing(ImageMissing):
+    """What the program needs is in a pack that was not added to this server."""
+
+    code = "pack_missing"
+    retry_after_seconds = 0
 
 
 class ContainerLost(EngineError):

@@ -104,6 +104,8 @@ class RunRequest:
     limits: Limits | None = None
     """None: those of the settings."""
     caller: Caller = Caller()
+    pack: str = ""
+    """In whose image it runs; empty: the language's own, or found by looking at the source."""
 
 
 @dataclass(frozen=True)

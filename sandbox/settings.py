@@ -17,9 +17,10 @@ from pydantic import Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from sandbox.errors import InvalidRequest
-from sandbox.languages import DEFAULT, LANGUAGES, resolve
+from sandbox.languages import LANGUAGES
 from sandbox.models import Limits
+from sandbox.packs import PACKS
+from sandbox.pool_sizes import pool_sizes
 
 PREFIX = "SCE_"
 ENV_FILE = ".env"
@@ -34,8 +35,6 @@ MIN_SECRET_CHARACTERS = 32
 NameList = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment."""
 
-POOL_ENTRY = re.compile(r"\s*([^:\s]+)\s*:\s*([0-9]{1,2})\s*")
-MAX_POOL = 64
 PoolSizes = Annotated[dict[str, int], NoDecode]
 """`LANGUAGE:NUMBER`, comma-separated, in the environment."""
 
@@ -89,6 +88,9 @@ class Settings(BaseSettings):
     # The engine.
     docker: str = _row("docker", "Docker-compatible client to call: docker, podman, or a path.", min_length=1)
     image: str = _row("", "Sandbox image. Empty: the one built from sandbox/guest.")
+    packs: NameList = _row(
+        (), f"More languages and libraries, built by `make` when they are missing: {', '.join(PACKS)}. Comma-separated."
+    )
     seccomp: str = _row("", "Seccomp profile: a path, or `default` for the engine's own. Empty: ours.")
     runtime: str = _row("", "OCI runtime for the containers, such as runsc. Empty: the engine's default.")
 
@@ -180,12 +182,24 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("packs", mode="before")
+    @classmethod
+    def _split_packs(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("packs")
+    @classmethod
+    def _check_packs(cls, packs: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted({*packs} - {*PACKS}):
+            raise ValueError(f"{', '.join(unknown)} is no pack. Known: {', '.join(PACKS)}")
+        return packs
+
     @field_validator("pool", mode="before")
     @classmethod
     def _split_pool(cls, value: object) -> object:
         if isinstance(value, dict):
             value = ",".join(f"{name}:{number}" for name, number in value.items())
-        return _pool_sizes(value) if isinstance(value, str) else value
+        return pool_sizes(value) if isinstance(value, str) else value
 
     @field_validator("cookie_secret")
     @classmethod
@@ -243,26 +257,6 @@ class Settings(BaseSettings):
     def effective_batch_tasks(self) -> int:
         """The number of tasks in one batch: the setting, but never more than would ever be admitted."""
         return min(self.max_batch_tasks, self.effective_concurrent_runs() + self.queue_size)
-
-
-def _pool_sizes(text: str) -> dict[str, int]:
-    """`name:number` each, by language; whatever a request may call one may be written here.
-
-    :raises ValueError: with a sentence that says what is wrong.
-    """
-    sizes: dict[str, int] = {}
-    for entry in filter(str.strip, text.split(",")):
-        match = POOL_ENTRY.fullmatch(entry)
-        if not match or int(match[2]) > MAX_POOL:
-            raise ValueError(f"{entry.strip()!r} is no language with a number from 0 to {MAX_POOL} ({DEFAULT}:5)")
-        try:
-            name = resolve(match[1]).name
-        except InvalidRequest as problem:
-            raise ValueError(problem.message) from None
-        if name in sizes:
-            raise ValueError(f"{name} is named twice")
-        sizes[name] = int(match[2])
-    return sizes
 
 
 def load(**overrides: Any) -> Settings:

@@ -3,6 +3,7 @@
 On the public Python and Node images when they are here or can be pulled; otherwise on bases made on the
 spot, from signed Debian packages (debootstrap) as `sandbox/guest/bases.json` says, and from the wheels of Node and
 pip that `scripts/bases.txt` locks. Those are a few minutes' work once.
+Then the packs that SCE_PACKS names (scripts/packs.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from typing import Any
 from sandbox.engine import image as images
 from sandbox.engine.client import Client
 from sandbox.engine.image import Image
+from sandbox.engine.versions import label_ours
 from sandbox.settings import Settings, load
+from scripts import packs
 from scripts.stages import Failed, Stage, apt_install, guarded, run_logged, stage
 
 LOCK = Path(__file__).with_name("bases.txt")
@@ -158,8 +161,11 @@ def import_root(client: Client, root: Path, image: str) -> None:
 
 
 def main() -> int:
+    settings = load()
     with stage("Sandbox image") as now:
-        now.done(ensure(load(), now))
+        now.done(ensure(settings, now))
+        label_ours(Image.of(settings), now.say)
+    packs.ensure(settings, settings.packs)
     return 0
 
 

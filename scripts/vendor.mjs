@@ -13,10 +13,10 @@ const ROOT = new URL("..", import.meta.url);
 const FOLDER = new URL("static/vendor/", ROOT);
 
 /** What the files in sandbox/languages call their grammars. An editor colours nothing in a language without one. */
-const GRAMMARS = ["python", "javascript", "bash"];
+const GRAMMARS = ["python", "javascript", "bash", "ruby", "php", "perl", "lua", "sql"];
 
 /** By these it indents. The one of JavaScript is that of all languages like C. */
-const INDENTATIONS = ["python", "clike", "bash"];
+const INDENTATIONS = ["python", "clike", "bash", "ruby", "php", "perl", "lua", "sql"];
 
 /** What each bundle offers. The text is valid as a module and as its type declaration. */
 const BUNDLES = [

@@ -16,6 +16,7 @@ from sandbox.box.numbers import Numbers
 from sandbox.box.supply import Containers
 from sandbox.errors import SandboxError
 from sandbox.models import Caller, RunRequest, RunResult, Status, Stream
+from sandbox.packs import PACKS
 from sandbox.quotas import Allowance, Quotas
 from sandbox.settings import Settings, load
 from sandbox.store.keys import Keys
@@ -57,6 +58,20 @@ class Call:
         self.gone = gone
 
 
+class FakeImages:
+    """Every pack is there, or those that a test says."""
+
+    def __init__(self) -> None:
+        self.packs = frozenset(PACKS)
+        self.known_versions = {"python": "3.11.2"}
+
+    def ready(self) -> frozenset[str]:
+        return self.packs
+
+    def versions(self) -> dict[str, str]:
+        return self.known_versions
+
+
 class FakeExecutor:
     """Echoes the code of a request as its output; `script` plays what happens in between, or raises."""
 
@@ -72,6 +87,7 @@ class FakeExecutor:
         self.counted = NOTHING
         self.problem: SandboxError | None = None
         self.quotas = Quotas(load())
+        self.images = FakeImages()
 
     def run(
         self,

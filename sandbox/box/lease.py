@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from sandbox.box.budget import IDLE_MB, Budget
 from sandbox.box.container import Container
 from sandbox.box.protocol import LEFTOVERS
-from sandbox.engine.image import ImageWatch
+from sandbox.engine.image import Watch
 from sandbox.errors import SandboxError
 from sandbox.models import Limits
 
@@ -38,11 +38,12 @@ class Wanted:
     owner: str
     language: str
     limits: Limits
+    pack: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:
         """What has to be the same for a kept container to be taken again."""
-        return self.owner, self.language, self.limits.of_container
+        return self.owner, self.language, self.pack, self.limits.of_container
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Leases:
         *,
         retire: Callable[[Container], None],
         budget: Budget,
-        image: ImageWatch,
+        image: Watch,
         max_runs: int,
         max_age_seconds: float,
         max_idle_seconds: float,

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from sandbox.box.container import Container
-from sandbox.engine.image import ImageWatch
+from sandbox.engine.image import Watch
 from sandbox.errors import SandboxError
 
 log = logging.getLogger(__name__)
@@ -40,14 +40,14 @@ class Pool:
         retire: Callable[[Container], None],
         has_room: Callable[[bool], bool],
         more: Callable[[str], int],
-        image: ImageWatch,
+        image: Watch,
         sizes: Mapping[str, int],
         max_age_seconds: float,
     ) -> None:
         """`start(language)` starts a container, `retire` ends one without blocking.
 
-        `more(language)` is how many shall wait beyond the size, for now; `has_room` says whether one fits, told
-        whether it is such a one.
+        `more(language)` is how many shall wait beyond the size, for now, or how many fewer; `has_room` says whether one
+        fits, told whether it is one beyond.
         """
         self._start = start
         self._retire = retire

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from sandbox.box.budget import HELPERS_MB, IDLE_MB, Budget
@@ -18,8 +18,9 @@ from sandbox.box.protocol import Order, OutputHandler, Report
 from sandbox.box.teardown import Teardown
 from sandbox.box.visitors import Visitors
 from sandbox.engine.flags import container_name, options_for, run_words, waiting_words
-from sandbox.engine.image import Image, ImageWatch
+from sandbox.engine.image import Image
 from sandbox.engine.instance import Instance
+from sandbox.engine.packs import Images
 from sandbox.errors import EngineError, SandboxError
 from sandbox.languages import LANGUAGES
 from sandbox.settings import Settings
@@ -84,11 +85,11 @@ class Supply:
         removed = self.instance.sweep(self.client)
         if removed:
             log.warning("removed %d containers of an earlier server", removed)
-        image = ImageWatch(self._image.id)
+        self.images = Images(self._image)
         self._leases = Leases(
             retire=self.retire,
             budget=self._budget,
-            image=image,
+            image=self.images,
             max_runs=settings.keep_runs,
             max_age_seconds=settings.keep_age_seconds,
             max_idle_seconds=settings.keep_idle_seconds,
@@ -98,8 +99,8 @@ class Supply:
             start=self._start_waiting,
             retire=self.retire,
             has_room=self._has_room,
-            more=lambda language: self._visitors.count() if language == VISITORS_LANGUAGE else 0,
-            image=image,
+            more=self._more,
+            image=self.images,
             sizes=settings.pool,
             max_age_seconds=settings.pool_max_age_seconds,
         )
@@ -115,6 +116,13 @@ class Supply:
         """Have a container wait for an owner who will soon run something, unless one is kept for him."""
         if self.may_keep(owner) and not self._leases.has(owner):
             self._visitors.expect(owner)
+
+    def _more(self, language: str) -> int:
+        """How many shall wait beyond the pool's size; none at all of a language that is not there."""
+        pack = LANGUAGES[language].pack
+        if pack and pack not in self.images.ready():
+            return -self.settings.pool[language]
+        return self._visitors.count() if language == VISITORS_LANGUAGE else 0
 
     def _has_room(self, for_visitor: bool) -> bool:
         """Whether one more can wait. For visitors nobody else gives anything up; without room none are expected."""
@@ -163,7 +171,7 @@ class Supply:
     def _candidates(self, wanted: Wanted, may_use_waiting: bool) -> Iterator[Container]:
         while self.may_keep(wanted.owner) and (container := self._leases.take(wanted)) is not None:
             yield self._count(wanted, Source.KEPT, container)
-        if wanted.limits.of_container == self._limits.of_container:
+        if wanted.key == self._of_pool(wanted.language, wanted.owner).key:
             while (container := self._pool.take(wanted.language)) is not None:
                 yield self._count(wanted, Source.POOL, container)
         for _ in range(COLD_STARTS):
@@ -210,8 +218,12 @@ class Supply:
         self._budget.release(container)
         self._teardown.retire(container)
 
+    def _of_pool(self, language: str, owner: str = "") -> Wanted:
+        """What the containers of the pool are fit for."""
+        return Wanted(owner, language, self._limits, LANGUAGES[language].pack)
+
     def _start_waiting(self, language: str) -> Container:
-        container = self.start(Wanted("", language, self._limits), waits_at_once=True)
+        container = self.start(self._of_pool(language), waits_at_once=True)
         self._budget.charge(container, IDLE_MB)
         return container
 
@@ -224,7 +236,7 @@ class Supply:
         # Twice what the longest idle one gets, should nobody be left to end it.
         wait_seconds = max(self.settings.pool_max_age_seconds, self.settings.keep_idle_seconds) * 2 + 60
         words = run_words(
-            self.options,
+            replace(self.options, image=self.images.name_of(wanted.pack)),
             wanted.limits,
             number=number,
             labels=self.instance.labels,

@@ -15,8 +15,10 @@ from sandbox.engine.client import Client, ClientRefused
 from sandbox.engine.facts import facts_of
 from sandbox.engine.flags import mission_flags, options_for, resource_flags, security_flags
 from sandbox.engine.image import Image
+from sandbox.engine.packs import image_of
 from sandbox.errors import EngineError
 from sandbox.models import Limits
+from sandbox.packs import PACKS, add_with
 from sandbox.settings import Settings, SettingsError, load
 
 PROBE_SECONDS = 30.0
@@ -87,8 +89,20 @@ def examine(settings: Settings) -> Iterator[Finding]:
     try:
         image.check()
         yield from judge(probe(settings, image.client), settings.limits)
+        yield from (stock(image, pack) for pack in PACKS)
     except EngineError as problem:
         yield Finding("container", "cannot be started", problem.message)
+
+
+def stock(base: Image, pack: str) -> Finding:
+    """Whether a pack is there, and how large.
+
+    :raises EngineError: the engine does not answer.
+    """
+    image = image_of(base, pack)
+    if not image.exists():
+        return Finding(f"pack {pack}", "not built", f"If it is wanted: {add_with(pack)}", fatal=False)
+    return Finding(f"pack {pack}", f"{image.name}, {image.size_bytes() / 1e6:.0f} MB")
 
 
 def probe(settings: Settings, client: Client) -> dict[str, str]:

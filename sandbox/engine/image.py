@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from sandbox.engine.client import Client, ClientRefused
 from sandbox.engine.complaints import error_of
@@ -47,10 +48,38 @@ class Image:
         :raises EngineUnavailable: no client, no engine, or no permission to speak to it.
         :raises ImageMissing: the engine answers and does not have the image.
         """
+        return self._ask("{{.Id}}")
+
+    def _ask(self, template: str) -> str:
+        """What the engine knows of it."""
         try:
-            return self.client.ask("image", "inspect", "--format", "{{.Id}}", self.name).strip()
+            return self.client.ask("image", "inspect", "--format", template, self.name).strip()
         except ClientRefused as refusal:
             raise self._error_of(refusal.words) from refusal
+
+    def id_if_there(self) -> str:
+        """The same; empty when the engine does not have it.
+
+        :raises EngineUnavailable: nobody answered.
+        """
+        try:
+            return self.id()
+        except ImageMissing:
+            return ""
+
+    def label(self, name: str) -> str:
+        """The value of a label; empty when the image has none of that name.
+
+        :raises EngineError: as `id`.
+        """
+        return self._ask(f'{{{{with .Config.Labels}}}}{{{{index . "{name}"}}}}{{{{end}}}}')
+
+    def size_bytes(self) -> int:
+        """What it takes on the disk, the images below it included.
+
+        :raises EngineError: as `id`.
+        """
+        return int(self._ask("{{.Size}}"))
 
     def check(self) -> None:
         """Return when the engine answers and has the image.
@@ -64,10 +93,7 @@ class Image:
 
         :raises EngineUnavailable: nobody answered.
         """
-        try:
-            return bool(self.id())
-        except ImageMissing:
-            return False
+        return bool(self.id_if_there())
 
     def pull(self, say: Say = print) -> bool:
         """Whether it could be pulled. Gives up when no registry has answered within 30 seconds.
@@ -100,6 +126,14 @@ class Image:
         return problem
 
 
+class Watch(Protocol):
+    """Notices that images have been replaced."""
+
+    def check(self) -> None: ...
+
+    def has_changed_since(self, moment: float) -> bool: ...
+
+
 class ImageWatch:
     """Notices, within `WATCH_SECONDS`, that an image has been replaced. Thread-safe."""
 
@@ -107,9 +141,18 @@ class ImageWatch:
         """`image_id` asks the engine."""
         self._image_id = image_id
         self._checking = threading.Lock()
-        self._checked_at = -WATCH_SECONDS
+        self._checked_at = float("-inf")
         self._current = ""
         self._changed_at = 0.0
+
+    def current(self) -> str:
+        """What was found last. Asks when nobody has asked yet.
+
+        :raises EngineError: as `Image.id`.
+        """
+        if self._checked_at < 0:
+            self.check()
+        return self._current
 
     def check(self) -> None:
         """Ask, if that was long ago.
@@ -200,14 +243,22 @@ def build_missing(image: Image, say: Say = print, bases: Mapping[str, str] | Non
     build(image.client, [*arguments, str(GUEST)], say)
 
 
-def build(client: Client, arguments: Sequence[str], say: Say = print) -> None:
-    """Run `docker build` to its end.
+def build(
+    client: Client, arguments: Sequence[str], say: Say = print, hear: Callable[[str], object] | None = None
+) -> None:
+    """Run `docker build` to its end. `hear` gets each line of its output, `say` what a person needs.
 
     :raises EngineError: it failed or took more than 15 minutes; `say` got the last lines of its output.
     """
     lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        lines.append(line)
+        if hear:
+            hear(line)
+
     exit_status = client.watch(
-        "build", *arguments, seconds=BUILD_SECONDS, on_line=lines.append, environment=_builder(client)
+        "build", *arguments, seconds=BUILD_SECONDS, on_line=on_line, environment=_builder(client)
     )
     if exit_status is None:
         raise EngineError(f"The image was not built within {BUILD_SECONDS:g} seconds.")

@@ -46,5 +46,6 @@ LANGUAGE = Language(
     # Where here-documents larger than a pipe go, and what sort and mktemp make: /tmp cannot be written.
     environment=(("TMPDIR", "/dev/shm"),),  # noqa: S108 - inside the container
     proof="echo $((6 * 7))",
+    group="scripts",
     page=PAGE,
 )

@@ -95,10 +95,23 @@ class Language:
     """None: the interpreter is started when its program is there."""
     environment: tuple[tuple[str, str], ...] = ()
     manifest: Manifest | None = None
+    pack: str = ""
+    """Whose image has the interpreter (sandbox/packs); empty: the one that is always there."""
+    group: str = ""
+    """Under which the page lists it; empty: its own name."""
+    options: tuple[str, ...] = ()
+    """Of the interpreter, before the program's name."""
+    version_command: tuple[str, ...] = ()
+    """Prints the version; empty: the interpreter with `--version`."""
+
+    @property
+    def asks_version(self) -> tuple[str, ...]:
+        """The command that prints which version an image has."""
+        return self.version_command or (self.interpreter, "--version")
 
     def command(self, entry: str, args: tuple[str, ...] = ()) -> list[str]:
         """The argv that runs `entry` (relative to /app). An absolute path is never taken for an option."""
-        return [self.interpreter, f"/app/{entry}", *args]
+        return [self.interpreter, *self.options, f"/app/{entry}", *args]
 
     def variables(self, *, waiting: bool) -> list[str]:
         """The environment as env(1) takes it: `NAME=VALUE` each."""

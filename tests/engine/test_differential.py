@@ -9,41 +9,31 @@ ids.
 # ruff: noqa: E501 - programs read better on one line than wrapped
 from __future__ import annotations
 
-import base64
 import dataclasses
 import itertools
 import json
-import os
-import re
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from executor import Executor
 from sandbox.box.protocol import Order
-from sandbox.engine.flags import container_name, options_for, run_words
-from sandbox.engine.instance import NUMBERS
 from sandbox.intake.archive import check_archive
 from sandbox.languages import LANGUAGES
-from sandbox.models import Caller, Limits, RunRequest, RunResult
+from sandbox.models import Caller, Limits, RunRequest
 from sandbox.settings import load
-from tests.conftest import containers, docker, plain
+from tests.conftest import containers
 from tests.engine.keeping import owned, read_attacks
+from tests.engine.plainly import PROGRAMS, Behaviour, PlainRunner, code_request, read_programs
 from tests.zips import zip_of
 
-PROGRAMS = Path(__file__).resolve().parent / "programs"
+BASE = sorted(name for name, language in LANGUAGES.items() if not language.pack)
+"""Those of the image that is always there. test_pack_languages.py has the others."""
 
 
-def read_programs(language: str) -> dict[str, str]:
-    """Title -> source, from the file of that language."""
-    text = (PROGRAMS / f"{language}.txt").read_text(encoding="utf-8")
-    parts = re.split(r"^#: (.+)\n", text, flags=re.MULTILINE)[1:]
-    programs = dict(zip(parts[::2], parts[1::2], strict=True))
-    assert len(programs) * 2 == len(parts), "two programs have the same title"
-    return programs
+def programs_of(language: str) -> dict[str, str]:
+    return read_programs(PROGRAMS / f"{language}.txt")
 
 
 # The programs of those files that get an interpreter of their own. In all others a word that asks for one is spelled in
@@ -189,8 +179,8 @@ PROJECTS: dict[str, tuple[str, str, Mapping[str, bytes | str]]] = {
 
 CODES = {
     f"{language}: {title}": (language, code)
-    for language in sorted(LANGUAGES)
-    for title, code in {**read_programs(language), **ODD_BYTES[language]}.items()
+    for language in BASE
+    for title, code in {**programs_of(language), **ODD_BYTES[language]}.items()
 }
 
 WITH_INPUT = {
@@ -217,19 +207,6 @@ WITH_INPUT = {
     "bash: menu": ("bash", "select x in one two; do echo \"$x\"; break; done", "2\n"),
     "bash: code from stdin": ("bash", "source /dev/stdin; bash", "echo sourced\n"),
 }  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class Behaviour:
-    """What can be seen of a program from outside."""
-
-    output: str
-    error: str
-    exit_code: int
-
-    @classmethod
-    def of(cls, result: RunResult) -> Behaviour:
-        return cls(plain(result.output), plain(result.error), result.exit_code)
 
 
 class ColdExecutor(Executor):
@@ -293,49 +270,6 @@ def used(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert containers(data_dir) == []
 
 
-class PlainRunner:
-    """The container in which programs are started by hand."""
-
-    def __init__(self, executor: Executor) -> None:
-        settings = executor.settings
-        options = options_for(settings, podman=False)
-        number = NUMBERS + os.getpid() % NUMBERS  # no server gives it to a container
-        self.name = container_name(number)
-        words = run_words(options, settings.limits, number=number, labels={}, app_mb=executor._supply.app_mb)
-        at = words.index(options.image)
-        words[at:] = ["--entrypoint", "python3", options.image, "-I", "-c", (PROGRAMS / "runner.py").read_text()]
-        self._process = subprocess.Popen(
-            [settings.docker, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def run(self, request: RunRequest, files: Mapping[str, bytes | str]) -> Behaviour:
-        language = LANGUAGES[request.language]
-        program = {
-            "command": language.command(request.entry or language.file_name, request.args),
-            "environment": {
-                "PATH": "/usr/local/bin:/usr/bin:/bin",
-                "HOME": "/app",
-                "LANG": "C.UTF-8",
-                **dict(language.environment),
-            },
-            "files": {name: _base64(content) for name, content in files.items()},
-            "stdin": _base64(request.stdin),
-        }
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(program) + "\n")
-        self._process.stdin.flush()
-        output, error, exit_code = json.loads(self._process.stdout.readline())
-        texts = [plain(base64.b64decode(stream).decode(errors="replace")) for stream in (output, error)]
-        return Behaviour(texts[0], texts[1], exit_code if exit_code >= 0 else 128 - exit_code)
-
-    def close(self) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(30)
-        docker("rm", "--force", self.name, check=False)
-
-
 @pytest.fixture(scope="module")
 def plainly(executor: Executor) -> Iterator[PlainRunner]:
     runner = PlainRunner(executor)
@@ -345,19 +279,11 @@ def plainly(executor: Executor) -> Iterator[PlainRunner]:
         runner.close()
 
 
-def _base64(content: bytes | str) -> str:
-    return base64.b64encode(content.encode() if isinstance(content, str) else content).decode()
-
-
-def code_request(language: str, code: str, **fields: object) -> tuple[RunRequest, dict[str, bytes | str]]:
-    return RunRequest(language, code, **fields), {LANGUAGES[language].file_name: code}  # type: ignore[arg-type]
-
-
 # --- The claims -------------------------------------------------------------------------------------------
 
 
 def test_the_corpus_has_forty_programs_of_each_language() -> None:
-    assert min(len(read_programs(language)) for language in LANGUAGES) >= 40
+    assert min(len(programs_of(language)) for language in BASE) >= 40
 
 
 @pytest.mark.parametrize("title", CODES)
@@ -419,7 +345,7 @@ def test_the_programs_of_this_test_do_get_a_waiting_interpreter(language: str) -
     codes = [code for of, code in CODES.values() if of == language]
     fitting = [code for code in codes if LANGUAGES[language].fits_waiting(code)]
     assert len(fitting) > 0.85 * len(codes)
-    programs = read_programs(language).items()
+    programs = programs_of(language).items()
     others = {title for title, code in programs if not LANGUAGES[language].fits_waiting(code)}
     assert others == OWN_INTERPRETER[language]
 

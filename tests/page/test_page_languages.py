@@ -39,18 +39,19 @@ def test_the_editor_has_the_grammar_of_each_language(page: Page, language: Langu
 def test_the_welcome_program_of_each_language_runs(page: Page, language: Language) -> None:
     page.select_option("#language", language.name)
     page.click("#run")
-    expect(page.locator("#output")).to_have_text("Hello, world!\n")
+    expect(page.locator("#output")).to_contain_text("Hello, world!")
     expect(badge(page)).to_have_text("Finished")
 
 
 @EVERY
 def test_a_line_of_each_language_is_commented_out_and_back(page: Page, language: Language) -> None:
-    write(page, "word\n", language.name)
-    page.locator("#code").press("Control+Home")
+    first = language.page.welcome.partition("\n")[0]
+    write(page, f"{first}\nword", language.name)
+    page.locator("#code").press("Control+End")
     page.keyboard.press("Control+/")
-    assert page.input_value("#code") == f"{language.page.comment} word\n"
+    assert page.input_value("#code") == f"{first}\n{language.page.comment} word"
     page.keyboard.press("Control+/")
-    assert page.input_value("#code") == "word\n"
+    assert page.input_value("#code") == f"{first}\nword"
 
 
 def test_the_patterns_of_every_language_are_regular_expressions_of_the_page(page: Page) -> None:
@@ -72,7 +73,7 @@ def test_the_examples_of_the_chosen_language_come_first_and_all_others_after_the
     assert len(set(offered)) == len(offered)
     first = page.locator("#examples").get_by_role("group").first
     expect(first).to_have_accessible_name(language.title)
-    expect(first.get_by_text(language.title)).to_be_in_viewport(ratio=1)
+    expect(first.get_by_text(language.title, exact=True)).to_be_in_viewport(ratio=1)
     page.reload()
     expect(first).to_have_accessible_name(language.title)
 

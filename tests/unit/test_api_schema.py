@@ -128,7 +128,17 @@ def test_a_server_that_needs_a_key_does_what_its_description_says(closed: Any, m
 def test_the_description_says_who_may_ask(tmp_path: Path, method: str, path: str, require_key: bool, ways: Any) -> None:
     description = described(load(data_dir=tmp_path, require_key=require_key))
     operation = description["paths"][path][method.lower()]
-    is_open = path in ("/config", "/openapi.json", "/healthz", "/readyz", "/metrics", "/me", "/sign-in", "/sign-out")
+    is_open = path in (
+        "/config",
+        "/languages",
+        "/openapi.json",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/me",
+        "/sign-in",
+        "/sign-out",
+    )
     assert operation["security"] == ([] if is_open else ways)
     assert is_open or "401" in operation["responses"]
     schemes = description["components"]["securitySchemes"]

@@ -286,10 +286,34 @@ def test_health_needs_no_engine_and_readiness_does(client: FlaskClient, executor
 
 def test_the_page_is_told_languages_and_limits(client: FlaskClient) -> None:
     config = client.get("/config").get_json()
-    assert [language["name"] for language in config["languages"]] == ["python", "node", "bash"]
+    assert [language["name"] for language in config["languages"]][:3] == ["python", "node", "bash"]
     assert config["languages"][1]["entry_names"] == ["index.js", "main.js"]
     assert config["limits"]["max_code_characters"] == 5000
     assert config["limits"]["timeout_seconds"] == 10
+
+
+def test_the_page_is_told_which_pack_is_missing_and_what_adds_it(client: FlaskClient, executor: FakeExecutor) -> None:
+    def told() -> dict[str, tuple[object, ...]]:
+        languages = client.get("/config").get_json()["languages"]
+        return {one["name"]: tuple(one[key] for key in ("pack", "group", "ready", "add_with")) for one in languages}
+
+    assert told()["perl"] == ("scripts", "scripts", True, None)
+    executor.images.packs = frozenset()
+    assert told()["perl"] == ("scripts", "scripts", False, "make packs PACKS=scripts")
+    assert told()["python"] == ("", "python", True, None)
+    assert "make packs PACKS=scripts" in client.get("/").text
+
+
+def test_languages_are_listed_with_their_versions(client: FlaskClient, executor: FakeExecutor) -> None:
+    executor.images.packs = frozenset()
+    found = {one["name"]: one for one in client.get("/languages").get_json()["languages"]}
+    assert (found["python"]["version"], found["python"]["ready"]) == ("3.11.2", True)
+    assert (found["perl"]["version"], found["perl"]["ready"], found["perl"]["pack"]) == ("", False, "scripts")
+    assert found["perl"]["aliases"] == ["pl"]
+    assert found["perl"]["limits"]["memory_mb"] == 128
+    assert set(found["perl"]) == {
+        "name", "title", "version", "aliases", "file_name", "extensions", "limits", "pack", "ready"
+    }  # fmt: skip
 
 
 def test_the_page_is_served_and_may_be_kept_but_not_used_unasked(client: FlaskClient) -> None:

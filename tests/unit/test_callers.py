@@ -25,7 +25,7 @@ PROTECTED = [
     ("POST", "/run"), ("POST", "/run-zip"), ("POST", "/run-batch"), ("DELETE", "/runs/0123456789abcdef"),
     ("GET", "/history"), ("DELETE", "/history"), ("GET", "/history/x"), ("DELETE", "/history/x"),
 ]  # fmt: skip
-FOR_ALL = ["/", "/config", "/healthz", "/readyz", "/openapi.json", "/me"]
+FOR_ALL = ["/", "/config", "/languages", "/healthz", "/readyz", "/openapi.json", "/me"]
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ STATE_CHANGING = [
     ("DELETE", "/runs/0123456789abcdef"),
 ]
 READING = [
-    "/history", "/history?q=x", "/history/0123456789abcdef", "/config", "/healthz", "/readyz", "/openapi.json",
+    "/history", "/history?q=x", "/history/0123456789abcdef", "/config", "/languages", "/healthz", "/readyz",
+    "/openapi.json",
 ]  # fmt: skip
 FRIEND = "https://docs.example"
 

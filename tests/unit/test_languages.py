@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.errors import InvalidRequest
 from sandbox.languages import DEFAULT, LANGUAGES, resolve
+from sandbox.packs import PACKS, add_with
 
 PYTHON, NODE, BASH = (LANGUAGES[name] for name in ("python", "node", "bash"))
 
@@ -94,3 +95,17 @@ def test_a_strange_package_json_names_none(manifest: bytes) -> None:
 
 def test_the_default_language_is_offered_first() -> None:
     assert next(iter(LANGUAGES)) == DEFAULT == "python"
+
+
+def test_every_language_is_in_the_image_that_is_always_there_or_in_a_pack_that_has_a_recipe() -> None:
+    assert {language.pack for language in LANGUAGES.values()} <= {"", *PACKS}
+    assert not PYTHON.pack and not NODE.pack
+
+
+def test_nothing_waits_for_a_language_of_a_pack_unless_the_settings_say_so() -> None:
+    assert all(language.pool == 0 for language in LANGUAGES.values() if language.pack)
+
+
+def test_the_command_that_adds_packs_is_one_that_a_shell_takes() -> None:
+    assert add_with("scripts") == "make packs PACKS=scripts"
+    assert add_with("a", "b") == 'make packs PACKS="a b"'

@@ -24,18 +24,20 @@ RANKS = {
     "sandbox.errors": 0,
     "sandbox.agreed": 0,
     "sandbox.addresses": 1,
+    "sandbox.packs": 1,
     "sandbox.languages": 1,
-    "sandbox.settings": 2,
-    "sandbox.admission": 3,
-    "sandbox.cancelling": 3,
-    "sandbox.quotas": 3,
-    "sandbox.held": 3,
-    "sandbox.readiness": 3,
-    "sandbox.intake": 3,
-    "sandbox.engine": 3,
-    "sandbox.store": 3,
-    "sandbox.box": 4,
-    "executor": 5,
+    "sandbox.pool_sizes": 2,
+    "sandbox.settings": 3,
+    "sandbox.admission": 4,
+    "sandbox.cancelling": 4,
+    "sandbox.quotas": 4,
+    "sandbox.held": 4,
+    "sandbox.readiness": 4,
+    "sandbox.intake": 4,
+    "sandbox.engine": 4,
+    "sandbox.store": 4,
+    "sandbox.box": 5,
+    "executor": 6,
     "web": 7,
     "web.routes": 8,
     "web.serving": 8,
@@ -159,12 +161,12 @@ def copy(tmp_path: Path) -> Path:
     [
         ("sandbox/models.py", "import flask", "flask belongs to"),
         ("sandbox/box/pool.py", "def late():\n    import flask", "flask belongs to"),
-        ("sandbox/models.py", "from sandbox.settings import Settings", "rank 2 is not below 0"),
-        ("sandbox/languages/node.py", "from sandbox.settings import Settings", "rank 2 is not below 1"),
-        ("sandbox/engine/flags.py", "from sandbox.box.protocol import Order", "rank 4 is not below 3"),
-        ("sandbox/intake/entry.py", "from sandbox.engine.client import Client", "rank 3 is not below 3"),
+        ("sandbox/models.py", "from sandbox.settings import Settings", "rank 3 is not below 0"),
+        ("sandbox/languages/node.py", "from sandbox.settings import Settings", "rank 3 is not below 1"),
+        ("sandbox/engine/flags.py", "from sandbox.box.protocol import Order", "rank 5 is not below 4"),
+        ("sandbox/intake/entry.py", "from sandbox.engine.client import Client", "rank 4 is not below 4"),
         ("sandbox/box/container.py", "import subprocess", "only sandbox.engine.client starts processes"),
-        ("executor.py", "from web import errors", "rank 7 is not below 5"),
+        ("executor.py", "from web import errors", "rank 7 is not below 6"),
         ("web/logs.py", "from web.serving import server", "rank 8 is not below 7"),
         ("web/logs.py", "import prometheus_client", "prometheus_client belongs to web.metrics"),
         ("web/logs.py", "import waitress", "waitress belongs to web.serving"),
@@ -189,7 +191,7 @@ def test_the_files_of_a_folder_that_is_not_ranked_are_found(copy: Path) -> None:
 # --- A language is one file -------------------------------------------------------------------------------
 
 ELSEWHERE = ("app.py", "cli.py", "executor.py", "web", "templates", "static/js", "sandbox")
-ABOUT_LANGUAGES = ("sandbox/languages", "sandbox/guest")
+ABOUT_LANGUAGES = ("sandbox/languages", "sandbox/guest", "sandbox/packs")
 """What runs inside is made for interpreters."""
 
 ALLOWED = {
@@ -197,6 +199,7 @@ ALLOWED = {
     ("cli.py", "python cli.py"): "how it is started",
     ("sandbox/engine/__init__.py", "python -m sandbox.engine.doctor"): "how it is started",
     ("sandbox/engine/doctor.py", "/usr/local/bin/python3"): "what the supervisor, too, is run by",
+    ("sandbox/engine/versions.py", "/usr/local/bin/python3"): "the same",
     ("sandbox/intake/archive.py", "Python's zipfile"): "what the server is written in",
     ("sandbox/intake/archive.py", "From Python 3.13 on"): "what the server is written in",
     ("sandbox/store/database.py", "the Python driver"): "what the server is written in",
@@ -222,6 +225,10 @@ ALLOWED = {
 """(file, words that may stand there) -> what else than a language of programs they are about."""
 
 
+COMMON = {"rb", "sql", "sqlite", "sqlite3"}
+"""Names that say nothing: the server's own database, and a way to open files, are called so, too."""
+
+
 def words_of(language: Language) -> Iterator[str]:
     """What would say elsewhere that a file knows this language. Of `Node.js 20`: `Node.js` and `Node`."""
     title = language.title.split()[0]
@@ -232,7 +239,8 @@ def words_of(language: Language) -> Iterator[str]:
 
 def names() -> re.Pattern[str]:
     """Those words. `.js` is not one of them: it ends the names of the page's own files."""
-    words = sorted({word for language in LANGUAGES.values() for word in words_of(language)}, key=len, reverse=True)
+    said = {word for language in LANGUAGES.values() for word in words_of(language) if word.lower() not in COMMON}
+    words = sorted(said, key=len, reverse=True)
     return re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, words))})(?!\w)", re.IGNORECASE)
 
 

@@ -30,7 +30,7 @@ def program(folder: Path, name: str, text: str) -> None:
 
 def test_make_alone_lists_every_target() -> None:
     listed = {line.split()[1] for line in run("make").stdout.splitlines() if line.startswith("make ")}
-    assert {"help", "run", "check", "test", "lint", "engine", "image", "doctor", "bench", "clean"} <= listed
+    assert {"help", "run", "check", "test", "lint", "engine", "image", "packs", "doctor", "bench", "clean"} <= listed
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,7 @@ def test_make_alone_lists_every_target() -> None:
             [
                 "scripts.engine start",
                 "scripts.image",
+                "scripts.packs --all",
                 "requirements-dev.txt",
                 "browser",
                 "postgres",

@@ -49,6 +49,7 @@ def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch,
         ("SCE_ALLOWED_ORIGINS", "docs.example"),
         ("SCE_ALLOWED_ORIGINS", "https://docs.example/page"),
         ("SCE_SECCOMP", "no/such/profile.json"),
+        ("SCE_PACKS", "cobol"),
         ("SCE_POOL", "5"),
         ("SCE_POOL", "python"),
         ("SCE_POOL", "python:-1"),
@@ -169,3 +170,9 @@ def test_memory_bounds_the_programs_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_pool_given_as_a_dict_is_checked_as_the_text_is(pool: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match="SCE_POOL"):
         load(pool=pool)
+
+
+@pytest.mark.parametrize("written", ["scripts", " scripts ,", "scripts scripts"])
+def test_packs_are_named_with_commas_or_spaces(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("SCE_PACKS", written)
+    assert set(load().packs) == {"scripts"}

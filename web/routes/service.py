@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from flask import Response, render_template, request
@@ -12,6 +12,9 @@ from flask import Response, render_template, request
 from executor import Executor
 from sandbox.errors import EngineError, SandboxError
 from sandbox.languages import LANGUAGES
+from sandbox.languages.language import Language
+from sandbox.models import Limits
+from sandbox.packs import add_with
 from sandbox.settings import Settings
 from web import openapi
 from web.callers import caller_of, current_callers
@@ -27,14 +30,52 @@ class Health:
     status: str
 
 
+@dataclass(frozen=True)
+class KnownLanguage:
+    """What a program may be written in."""
+
+    name: str
+    title: str
+    version: str
+    """As its interpreter says; empty when that is not known, or it is not there."""
+    aliases: tuple[str, ...]
+    file_name: str
+    extensions: tuple[str, ...]
+    limits: Limits
+    pack: str
+    """What has to be added to the server for it; empty: nothing."""
+    ready: bool
+    """Whether programs can be run in it here."""
+
+    @classmethod
+    def of(cls, language: Language, settings: Settings, executor: Executor) -> KnownLanguage:
+        return cls(
+            **{field.name: getattr(language, field.name) for field in fields(cls) if hasattr(language, field.name)},
+            version=executor.images.versions().get(language.name, ""),
+            limits=settings.limits,
+            ready=not language.pack or language.pack in executor.images.ready(),
+        )
+
+
+@dataclass(frozen=True)
+class KnownLanguages:
+    """All of them, in the order in which the page offers them."""
+
+    languages: list[KnownLanguage]
+
+
 def install(routes: Routes, settings: Settings, executor: Executor) -> None:
     description = functools.cache(lambda: openapi.describe(routes, settings, current_callers().cookies.name))
-    config = page_config(settings)
+    all_config = page_config(settings)
+
+    def config() -> Json:
+        ready = executor.images.ready()
+        return all_config | {"languages": [_with_readiness(language, ready) for language in all_config["languages"]]}
 
     @routes.app.get("/")
     def index() -> Response:
         _welcome(executor)
-        page = Response(render_template("index.html", config=config), mimetype="text/html")
+        page = Response(render_template("index.html", config=config()), mimetype="text/html")
         # To be asked for again each time; with no-store, the browser's Back button could not restore it.
         page.headers["Cache-Control"] = "no-cache"
         return page
@@ -42,7 +83,12 @@ def install(routes: Routes, settings: Settings, executor: Executor) -> None:
     @routes.add("GET", "/config", answers=Json, needs_caller=False)
     def show_config() -> Json:
         """Languages and limits of this server."""
-        return config
+        return config()
+
+    @routes.add("GET", "/languages", answers=KnownLanguages, needs_caller=False)
+    def show_languages() -> KnownLanguages:
+        """What programs may be written in."""
+        return KnownLanguages([KnownLanguage.of(language, settings, executor) for language in LANGUAGES.values()])
 
     @routes.add("GET", "/openapi.json", answers=Json, needs_caller=False)
     def show_openapi() -> Json:
@@ -70,8 +116,14 @@ def _welcome(executor: Executor) -> None:
         executor.expect(caller_of(request))
 
 
+def _with_readiness(language: Json, ready: frozenset[str]) -> Json:
+    pack = language["pack"]
+    is_ready = not pack or pack in ready
+    return language | {"ready": is_ready, "add_with": None if is_ready else add_with(pack)}
+
+
 def page_config(settings: Settings) -> Json:
-    """What `GET /config` answers."""
+    """What `GET /config` answers, but for which packs are there now."""
     return {
         "languages": [
             {
@@ -81,6 +133,8 @@ def page_config(settings: Settings) -> Json:
                 "file_name": language.file_name,
                 "extensions": list(language.extensions),
                 "entry_names": list(language.entry_names),
+                "pack": language.pack,
+                "group": language.group or language.name,
                 "page": asdict(language.page),
             }
             for language in LANGUAGES.values()
