@@ -26,7 +26,7 @@ lint: venv-dev ## Check style, types and the vendored libraries
 engine: venv ## Make sure a container engine answers; start or install one
 	@$(PYTHON) -m scripts.engine start
 
-image: engine ## Make sure the sandbox image exists, and the packs that SCE_PACKS names; build them
+image: venv ## Make sure an engine answers and has the sandbox image, and the packs that SCE_PACKS names; build them
 	@$(PYTHON) -m scripts.image
 
 packs: image ## Add languages and libraries: make packs PACKS="scripts"

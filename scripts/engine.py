@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sandbox.engine.client import Client
@@ -45,8 +45,10 @@ def answers(settings: Settings) -> str:
         return ""
 
 
-def start(settings: Settings, now: Stage) -> str:
+def start(settings: Settings, now: Stage, before_install: Callable[[Stage], None] = lambda _: None) -> str:
     """Bring the engine up if it is down; what it is, for the report.
+
+    `before_install` is called when an engine has to be installed, which takes a while; what fails there is not missed.
 
     :raises Failed: it cannot be brought up from here; the message says what to type.
     """
@@ -55,7 +57,7 @@ def start(settings: Settings, now: Stage) -> str:
         return f"{version} ready"
     _refuse_what_is_not_ours(settings)
     with _one_at_a_time():
-        installed = _install_if_missing(settings, now)
+        installed = _install_if_missing(settings, now, before_install)
         version = answers(settings)
         if not version:
             _start_daemon(now)
@@ -89,7 +91,7 @@ def _one_at_a_time() -> Iterator[None]:
         os.close(folder)
 
 
-def _install_if_missing(settings: Settings, now: Stage) -> bool:
+def _install_if_missing(settings: Settings, now: Stage, before_install: Callable[[Stage], None]) -> bool:
     """Install docker.io where there is no `dockerd`; a client alone is not an engine."""
     if _find_dockerd() and shutil.which(settings.docker):
         return False
@@ -104,6 +106,8 @@ def _install_if_missing(settings: Settings, now: Stage) -> bool:
     if os.geteuid() != 0:
         now.say("There is no Docker engine on this machine, and only root can install one. Afterwards also type:")
         now.say("sudo usermod -aG docker $USER    (then log in again)")
+    with contextlib.suppress(Failed):
+        before_install(now)
     # Named by the daemon, because a client may be there without one. iptables: dockerd does not start without.
     apt_install(now, "dockerd", "docker.io", "iptables", "ca-certificates")
     return True

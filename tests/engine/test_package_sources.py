@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import image
+from scripts import bases
 from scripts.stages import Failed, Stage
 from tests.conftest import ROOT
 
@@ -38,12 +38,12 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(
         wheel(tmp_path, "import evil")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    monkeypatch.setattr(image, "LOCK", lock)
+    monkeypatch.setattr(bases, "LOCK", lock)
     if is_tampered_with:
         with pytest.raises(Failed, match="DO NOT MATCH THE HASHES"):
-            image.download_wheels(tmp_path / "out", Stage("test"))
+            bases.download_wheels(tmp_path / "out", Stage("test"))
     else:
-        assert [path.name for path in image.download_wheels(tmp_path / "out", Stage("test")).iterdir()] == [
+        assert [path.name for path in bases.download_wheels(tmp_path / "out", Stage("test")).iterdir()] == [
             "nothing-1-py3-none-any.whl"
         ]
 
@@ -71,13 +71,13 @@ def test_a_package_without_hashes_is_not_installed(tmp_path: Path, monkeypatch: 
 def test_debian_packages_that_nobody_has_signed_are_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_keys: bool, complaint: str
 ) -> None:
-    release = tmp_path / "mirror/dists" / image.recipe()["suite"] / "Release"
+    release = tmp_path / "mirror/dists" / bases.recipe()["suite"] / "Release"
     release.parent.mkdir(parents=True)
     release.write_text("Origin: Debian\nComponents: main\nArchitectures: amd64 arm64\nSHA256:\n")
     monkeypatch.setenv("DEBIAN_MIRROR", f"file://{tmp_path}/mirror")
     if not has_keys:
-        monkeypatch.setattr(image, "KEYRING", tmp_path / "none.gpg")
-        monkeypatch.setattr(image, "apt_install", lambda now, *packages: None)
+        monkeypatch.setattr(bases, "KEYRING", tmp_path / "none.gpg")
+        monkeypatch.setattr(bases, "apt_install", lambda now, *packages: None)
     with pytest.raises(Failed, match=complaint):
-        image.bootstrap(tmp_path / "root", Stage("test"))
+        bases.bootstrap(tmp_path / "root", Stage("test"))
     assert not (tmp_path / "root/bin").exists()

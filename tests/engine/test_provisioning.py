@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,8 @@ def test_an_extended_image_runs_programs_with_what_it_adds(
 @pytest.fixture(scope="module")
 def server_base(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Python base from which pip reaches its index: where this machine trusts a proxy, so must the base."""
-    base = image.bases(Client(load().docker), Stage("bases"))["PYTHON_BASE"]
+    with closing(image.Workshop()) as workshop:
+        base = image.bases(Client(load().docker), workshop, Stage("bases"))["PYTHON_BASE"]
     bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     if not bundle:
         return base

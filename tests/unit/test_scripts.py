@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from sandbox.engine import image as images
-from scripts import browser, image, postgres
+from sandbox.settings import load
+from scripts import bases, browser, image, postgres
 from scripts import engine as engine_script
 from scripts.stages import Failed, Stage
 from tests import databases
 from tests.commands import PYTHON, run
 from tests.commands import clone as clone
-from tests.conftest import ROOT
+from tests.conftest import ROOT, eventually
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -36,11 +40,10 @@ def test_make_alone_lists_every_target() -> None:
 @pytest.mark.parametrize(
     ("target", "order"),
     [
-        ("run", ["scripts/venv requirements.txt", "scripts.engine start", "scripts.image", "app.py"]),
+        ("run", ["scripts/venv requirements.txt", "scripts.image", "app.py"]),
         (
             "test",
             [
-                "scripts.engine start",
                 "scripts.image",
                 "scripts.packs --all",
                 "requirements-dev.txt",
@@ -191,8 +194,58 @@ def test_without_permission_the_group_is_named(tmp_path: Path, monkeypatch: pyte
 
 
 def test_bases_made_here_are_named_after_their_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = image.made_bases()
-    changed = {**image.recipe(), "suite": "trixie"}
-    monkeypatch.setattr(image, "recipe", lambda: changed)
+    before = bases.made_bases()
+    changed = {**bases.recipe(), "suite": "trixie"}
+    monkeypatch.setattr(bases, "recipe", lambda: changed)
     assert set(before) == set(images.pulled_bases())
-    assert not set(before.values()) & set(image.made_bases().values())
+    assert not set(before.values()) & set(bases.made_bases().values())
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[image.Workshop]:
+    """With a program in the place of the interpreter that makes the bases: `maker` in the test's folder."""
+    monkeypatch.setattr(bases, "prepare", lambda now: None)
+    monkeypatch.setattr(image.sys, "executable", str(tmp_path / "maker"))  # type: ignore[attr-defined]
+    monkeypatch.setattr(image, "BUILD", tmp_path)
+    monkeypatch.setattr(image, "LOG", tmp_path / "bases.log")
+    with closing(image.Workshop()) as made:
+        yield made
+
+
+def test_what_makes_the_bases_is_stopped_when_they_are_not_needed(workshop: image.Workshop, tmp_path: Path) -> None:
+    program(tmp_path, "maker", f'(sleep 1; touch {tmp_path}/late) & touch "$3/begun"; wait')
+    workshop.begin(Stage("test"))
+    process, folder = workshop._process, Path(workshop._folder)
+    assert process
+    assert eventually((folder / "begun").exists)
+    workshop.begin(Stage("test"))
+    assert workshop._process is process
+    workshop.close()
+    assert not folder.exists()
+    time.sleep(1.5)
+    assert not (tmp_path / "late").exists(), "what it had started went on"
+
+
+def test_bases_that_cannot_be_made_are_an_error_with_the_end_of_the_log(
+    workshop: image.Workshop, tmp_path: Path
+) -> None:
+    program(tmp_path, "maker", "echo the mirror is away; exit 1")
+    workshop.begin(Stage("test"))
+    with pytest.raises(Failed, match="the mirror is away"):
+        workshop.finish()
+
+
+@pytest.mark.parametrize("can_be_made", [True, False])
+def test_the_bases_are_begun_before_an_engine_is_installed(monkeypatch: pytest.MonkeyPatch, can_be_made: bool) -> None:
+    steps = []
+
+    def begin(now: Stage) -> None:
+        steps.append("bases")
+        if not can_be_made:
+            raise Failed("no debootstrap here")
+
+    monkeypatch.setattr(engine_script, "_find_dockerd", lambda: None)
+    monkeypatch.setattr(engine_script.os, "geteuid", lambda: 0)  # type: ignore[attr-defined]
+    monkeypatch.setattr(engine_script, "apt_install", lambda now, *packages: steps.append(packages[0]))
+    assert engine_script._install_if_missing(load(), Stage("test"), begin)
+    assert steps == ["bases", "dockerd"]
