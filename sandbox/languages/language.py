@@ -118,6 +118,8 @@ class Language:
     """Under which the page lists it; empty: its own name."""
     options: tuple[str, ...] = ()
     """Of the interpreter, before the program's name."""
+    source_options: Callable[[str], tuple[str, ...]] = lambda _: ()
+    """More of them, for a single-file program of this source. A waiting interpreter has none."""
     version_command: tuple[str, ...] = ()
     """Prints the version; empty: the interpreter with `--version`."""
 
@@ -139,9 +141,12 @@ class Language:
         environment = self.environment + edition.environment
         return replace(self, pack=pack, environment=environment, memory_mb=edition.memory_mb, waiting=None)
 
-    def command(self, entry: str, args: tuple[str, ...] = ()) -> list[str]:
-        """The argv that runs `entry` (relative to /app). An absolute path is never taken for an option."""
-        return [self.interpreter, *self.options, f"/app/{entry}", *args]
+    def command(self, entry: str, args: tuple[str, ...] = (), source: str = "") -> list[str]:
+        """The argv that runs `entry` (relative to /app), a program of one file if its source is given.
+
+        An absolute path is never taken for an option.
+        """
+        return [self.interpreter, *self.options, *self.source_options(source), f"/app/{entry}", *args]
 
     def variables(self, *, waiting: bool) -> list[str]:
         """The environment as env(1) takes it: `NAME=VALUE` each."""
@@ -150,4 +155,4 @@ class Language:
 
     def fits_waiting(self, code: str) -> bool:
         """Whether an interpreter that already waits for its script can run this one unnoticeably."""
-        return self.waiting is not None and self.waiting.not_for.search(code) is None
+        return self.waiting is not None and self.waiting.not_for.search(code) is None and not self.source_options(code)

@@ -161,3 +161,18 @@ def test_an_edition_is_the_language_with_more_in_its_environment_and_no_waiting_
     assert set(PYTHON.environment) < set(science.environment)
     assert PYTHON.in_pack("") is PYTHON
     assert PYTHON.packs == ("", "science")
+
+
+# --- Modules of Node --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["import fs from 'fs'", "export const x = 1", "await f()", "x = import.meta.url"])
+def test_a_source_that_may_be_a_module_is_left_to_node_to_decide(code: str) -> None:
+    assert "--experimental-detect-module" in NODE.command("user_code.js", source=code)
+    assert not NODE.fits_waiting(code)
+
+
+@pytest.mark.parametrize("code", ["import('fs')", "const important = 1", "require('fs')", ""])
+def test_a_source_that_cannot_be_one_is_run_as_ever(code: str) -> None:
+    assert NODE.command("user_code.js", source=code) == ["node", "/app/user_code.js"]
+    assert NODE.fits_waiting(code)
