@@ -114,7 +114,7 @@ class Executor:
         :raises EngineError: when no container could be had, or it was lost.
         :raises InvalidArchive: when the archive's contents are damaged.
         """
-        request = with_pack(request, self.images.is_ready)
+        request = with_pack(request, self.images.is_ready, self._limits)
         watch = Watch(on_start or _nothing, on_output or _nothing, gone or _never)
         caller = request.caller
         with self._hold(request), self._quotas.counted(caller), self._admission.enter(caller)[0] as ticket:
@@ -130,7 +130,7 @@ class Executor:
         """
         if not requests:
             return []
-        requests = [with_pack(request, self.images.is_ready) for request in requests]
+        requests = [with_pack(request, self.images.is_ready, self._limits) for request in requests]
         caller, watch = requests[0].caller, Watch(_nothing, _nothing, gone or _never)
 
         def run_one(ticket: Ticket, request: RunRequest) -> RunResult:

@@ -9,11 +9,12 @@ from sandbox.models import Limits, RunRequest
 
 def order_of(request: RunRequest, limits: Limits, *, may_be_followed: bool = False) -> Order:
     """What has to be done to run a program within these limits, maybe in a container that is kept afterwards."""
-    language = LANGUAGES[request.language]
+    language = LANGUAGES[request.language].in_pack(request.pack)
     archive = request.archive
     entry = request.entry if archive else language.file_name
     may_use_waiting = not archive and not request.args and language.fits_waiting(request.code)
-    program = Step(language.command(entry, request.args), language.variables(waiting=may_use_waiting), limits)
+    command = language.command(entry, request.args, request.code)
+    program = Step(command, language.variables(waiting=may_use_waiting), limits)
     return Order(
         steps=(program,),
         names=archive.names if archive else (language.file_name,),

@@ -241,7 +241,7 @@ class Supply:
             number=number,
             labels=self.instance.labels,
             app_mb=self.app_mb,
-            waiting=waiting_words(LANGUAGES[wanted.language], wait_seconds, at_once=waits_at_once),
+            waiting=waiting_words(LANGUAGES[wanted.language].in_pack(wanted.pack), wait_seconds, at_once=waits_at_once),
         )
         return Container(self.client, words, container_name(number))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -27,6 +27,19 @@ class Waiting:
     few milliseconds, one too few a wrong answer."""
     warm_up: tuple[tuple[str, str], ...] = ()
     """Of its environment; it removes this again."""
+
+
+@dataclass(frozen=True)
+class Edition:
+    """The same language in the image of a pack that has more for it."""
+
+    pack: str
+    is_wanted_by: Callable[[bytes], bool]
+    """The first 64 KiB of a program -> whether it needs that. Never fails, whatever it is given."""
+    memory_mb: int
+    """Of a container, unless the settings say more or a request says otherwise."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Beside that of the language."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +110,16 @@ class Language:
     manifest: Manifest | None = None
     pack: str = ""
     """Whose image has the interpreter (sandbox/packs); empty: the one that is always there."""
+    editions: tuple[Edition, ...] = ()
+    """The same in other packs."""
+    memory_mb: int = 0
+    """Of a container, when the settings have less."""
     group: str = ""
     """Under which the page lists it; empty: its own name."""
     options: tuple[str, ...] = ()
     """Of the interpreter, before the program's name."""
+    source_options: Callable[[str], tuple[str, ...]] = lambda _: ()
+    """More of them, for a single-file program of this source. A waiting interpreter has none."""
     version_command: tuple[str, ...] = ()
     """Prints the version; empty: the interpreter with `--version`."""
 
@@ -109,9 +128,25 @@ class Language:
         """The command that prints which version an image has."""
         return self.version_command or (self.interpreter, "--version")
 
-    def command(self, entry: str, args: tuple[str, ...] = ()) -> list[str]:
-        """The argv that runs `entry` (relative to /app). An absolute path is never taken for an option."""
-        return [self.interpreter, *self.options, f"/app/{entry}", *args]
+    @property
+    def packs(self) -> tuple[str, ...]:
+        """Those that it is in: its own first."""
+        return (self.pack, *(edition.pack for edition in self.editions))
+
+    def in_pack(self, pack: str) -> Language:
+        """The language as it is in one of its packs."""
+        if pack in ("", self.pack):
+            return self
+        edition = next(edition for edition in self.editions if edition.pack == pack)
+        environment = self.environment + edition.environment
+        return replace(self, pack=pack, environment=environment, memory_mb=edition.memory_mb, waiting=None)
+
+    def command(self, entry: str, args: tuple[str, ...] = (), source: str = "") -> list[str]:
+        """The argv that runs `entry` (relative to /app), a program of one file if its source is given.
+
+        An absolute path is never taken for an option.
+        """
+        return [self.interpreter, *self.options, *self.source_options(source), f"/app/{entry}", *args]
 
     def variables(self, *, waiting: bool) -> list[str]:
         """The environment as env(1) takes it: `NAME=VALUE` each."""
@@ -120,4 +155,4 @@ class Language:
 
     def fits_waiting(self, code: str) -> bool:
         """Whether an interpreter that already waits for its script can run this one unnoticeably."""
-        return self.waiting is not None and self.waiting.not_for.search(code) is None
+        return self.waiting is not None and self.waiting.not_for.search(code) is None and not self.source_options(code)

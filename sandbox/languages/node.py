@@ -16,6 +16,17 @@ LOOKS_BACK = re.compile(
     r"uptime|performance|perf_hooks|timeOrigin|timeStamp|environ\b|inspector|moduleLoadList|\(\s*process\s*[,)]"
 )
 
+# What only modules may have. Whether a source is one is for Node to find out by trying: a match too many costs the time
+# of an interpreter's start. `import(` is a call, which every program may make.
+MODULE = re.compile(r"\b(?:import\b(?!\s*\()|export\b|await\b)")
+
+DETECT = ("--experimental-detect-module", "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON")
+
+
+def options_of(source: str) -> tuple[str, ...]:
+    """Have Node take a source for a module that is no script: as if it were called `.mjs`."""
+    return DETECT if MODULE.search(source) else ()
+
 
 def main_of(manifest: bytes) -> tuple[str, ...]:
     """Where Node looks for the `main` of a package.json: as it is, with `.js`, and as a folder with an index.js."""
@@ -78,6 +89,7 @@ LANGUAGE = Language(
     extensions=EXTENSIONS,
     entry_names=("index.js", "main.js"),
     interpreter="node",
+    source_options=options_of,
     pool=2,
     proof="console.log(6 * 7)",
     page=PAGE,

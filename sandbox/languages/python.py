@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 
-from sandbox.languages.language import Errors, Example, Language, Page, Waiting
+from sandbox.languages.language import Edition, Errors, Example, Language, Page, Waiting
+from sandbox.packs import imports_of
 
 # PEP 263: an encoding is declared by a comment in line one or two. A waiting interpreter reads its script from a
 # FIFO, which cannot seek, and CPython's tokenizer seeks back at such a line. For the same reason it does not find
 # out that a script is a zip archive, which Python would run (`runpy`, "valid sys.path entry").
 NEEDS_TO_SEEK = re.compile(r"\A(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n]*#[^\r\n]*coding[:=]|PK\x05\x06")
+
+SCIENCE = "science"
+
+
+def needs_science(source: bytes) -> bool:
+    """Whether a program imports one of the modules of the pack, anywhere."""
+    modules = imports_of(SCIENCE)
+    if not any(module.encode() in source for module in modules):
+        return False  # what most programs get to, without being parsed
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(name.partition(".")[0] in modules for name in imported(tree))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+
 
 HELLO = """\
 print("Hello, world!")
@@ -89,4 +115,18 @@ LANGUAGE = Language(
     proof="print(6 * 7)",
     page=PAGE,
     waiting=Waiting(not_for=NEEDS_TO_SEEK),
+    editions=(
+        Edition(
+            pack=SCIENCE,
+            is_wanted_by=needs_science,
+            memory_mb=256,
+            environment=(
+                # One thread for each of the host's CPUs otherwise, and 32 MiB for each of them.
+                ("OPENBLAS_NUM_THREADS", "1"),
+                # The list of fonts that the recipe made, and what stands in for a screen.
+                ("MPLCONFIGDIR", "/usr/local/share/matplotlib"),
+                ("MPLBACKEND", "module://sce_backend"),
+            ),
+        ),
+    ),
 )

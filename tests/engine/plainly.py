@@ -63,7 +63,7 @@ class PlainRunner:
     def run(self, request: RunRequest, files: Mapping[str, bytes | str]) -> Behaviour:
         language = LANGUAGES[request.language]
         program = {
-            "command": language.command(request.entry or language.file_name, request.args),
+            "command": language.command(request.entry or language.file_name, request.args, request.code),
             "environment": {
                 "PATH": "/usr/local/bin:/usr/bin:/bin",
                 "HOME": "/app",

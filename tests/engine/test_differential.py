@@ -48,6 +48,22 @@ OWN_INTERPRETER = {
         "age of the process",
         "age asked of perf_hooks",
         "event timestamps",
+        # May be modules.
+        "ESM export in a CommonJS file",
+        "ESM import in a CommonJS file",
+        "a module that fails",
+        "a module with imports and await",
+        "a package that is not there",
+        "a syntax error in a module of one file",
+        "async function that throws",
+        "async iteration over stdin",
+        "async stack traces",
+        "await in a function of a script",
+        "dynamic import of a data url",
+        "http server on loopback",
+        "import.meta in a CommonJS file",
+        "strict mode by being a module",
+        "top-level await in a CommonJS file",
     },
 }
 

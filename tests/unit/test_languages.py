@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.errors import InvalidRequest
 from sandbox.languages import DEFAULT, LANGUAGES, resolve
+from sandbox.languages.python import needs_science
 from sandbox.packs import PACKS, add_with
 
 PYTHON, NODE, BASH = (LANGUAGES[name] for name in ("python", "node", "bash"))
@@ -109,3 +110,69 @@ def test_nothing_waits_for_a_language_of_a_pack_unless_the_settings_say_so() -> 
 def test_the_command_that_adds_packs_is_one_that_a_shell_takes() -> None:
     assert add_with("scripts") == "make packs PACKS=scripts"
     assert add_with("a", "b") == 'make packs PACKS="a b"'
+
+
+# --- Editions ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import numpy",
+        "import numpy as np, os",
+        "import matplotlib.pyplot as plt",
+        "from PIL import Image",
+        "from mpl_toolkits.mplot3d import Axes3D",
+        "def f():\n    try:\n        import pandas\n    except ImportError: pass\n",
+        "import os; import pandas",
+    ],
+)
+def test_a_program_that_imports_a_module_of_the_pack_is_found(code: str) -> None:
+    assert needs_science(code.encode())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print('import numpy')",
+        "# import numpy",
+        "import numpyro, my.numpy",
+        "from . import numpy",
+        "from .numpy import x",
+        "import numpy as",
+        "numpy = 1\x00",
+        "import numpy\n" + "(" * 5000,
+        "import numpy\nx = " + "-" * 60_000 + "1",
+        "import numpy\n" + "x" + ".x" * 30_000 + "\n1 = 2",
+        "",
+    ],
+)
+def test_all_others_are_not_and_nothing_makes_looking_fail(code: str) -> None:
+    assert not needs_science(code.encode())
+
+
+def test_bytes_that_are_no_text_are_no_program_of_the_pack() -> None:
+    assert not needs_science(b"import numpy\n\xff\xfe")
+
+
+def test_an_edition_is_the_language_with_more_in_its_environment_and_no_waiting_interpreter() -> None:
+    science = PYTHON.in_pack("science")
+    assert (science.pack, science.memory_mb, science.waiting) == ("science", 256, None)
+    assert set(PYTHON.environment) < set(science.environment)
+    assert PYTHON.in_pack("") is PYTHON
+    assert PYTHON.packs == ("", "science")
+
+
+# --- Modules of Node --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["import fs from 'fs'", "export const x = 1", "await f()", "x = import.meta.url"])
+def test_a_source_that_may_be_a_module_is_left_to_node_to_decide(code: str) -> None:
+    assert "--experimental-detect-module" in NODE.command("user_code.js", source=code)
+    assert not NODE.fits_waiting(code)
+
+
+@pytest.mark.parametrize("code", ["import('fs')", "const important = 1", "require('fs')", ""])
+def test_a_source_that_cannot_be_one_is_run_as_ever(code: str) -> None:
+    assert NODE.command("user_code.js", source=code) == ["node", "/app/user_code.js"]
+    assert NODE.fits_waiting(code)

@@ -24,7 +24,7 @@ RANKS = {
     "sandbox.errors": 0,
     "sandbox.agreed": 0,
     "sandbox.addresses": 1,
-    "sandbox.packs": 1,
+    "sandbox.packs": 0,
     "sandbox.languages": 1,
     "sandbox.pool_sizes": 2,
     "sandbox.settings": 3,

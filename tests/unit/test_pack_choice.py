@@ -1,0 +1,59 @@
+"""In which pack a program runs, found out without an engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sandbox.errors import InvalidRequest, PackMissing
+from sandbox.intake.archive import check_archive
+from sandbox.intake.packs import SOURCE_BYTES, with_pack
+from sandbox.models import RunRequest
+from sandbox.settings import Settings, load
+from tests.zips import zip_of
+
+LIMITS = Settings().limits
+NUMPY = "import numpy\n"
+
+
+def chosen(request: RunRequest, *ready: str) -> RunRequest:
+    return with_pack(request, lambda pack: pack in ("", *ready), LIMITS)
+
+
+def test_a_program_that_imports_a_module_of_a_pack_gets_it_if_it_is_there() -> None:
+    assert chosen(RunRequest("python", NUMPY), "science").pack == "science"
+    assert chosen(RunRequest("python", NUMPY)).pack == ""
+    assert chosen(RunRequest("python", "print(1)"), "science").pack == ""
+    assert chosen(RunRequest("python", "print(1)", pack="science"), "science").pack == "science"
+
+
+def test_a_pack_that_is_asked_for_and_missing_is_not_passed_over() -> None:
+    with pytest.raises(PackMissing, match="make packs PACKS=science"):
+        chosen(RunRequest("python", NUMPY, pack="science"))
+    with pytest.raises(InvalidRequest) as caught:
+        chosen(RunRequest("node", "1", pack="science"), "science")
+    assert caught.value.code == "wrong_pack"
+
+
+def test_the_entry_of_a_project_is_what_is_looked_at(tmp_path: Path) -> None:
+    archive = check_archive(zip_of({"main.py": NUMPY, "other.py": "print(1)"}), load(data_dir=tmp_path))
+    assert chosen(RunRequest("python", archive=archive, entry="main.py"), "science").pack == "science"
+    assert chosen(RunRequest("python", archive=archive, entry="other.py"), "science").pack == ""
+
+
+@pytest.mark.parametrize(("excess", "pack"), [(-1, "science"), (0, "science"), (1, "")])
+def test_of_a_long_program_64_kib_are_looked_at(excess: int, pack: str) -> None:
+    filling = "#" * (SOURCE_BYTES - len(NUMPY) - 1 + excess) + "\n"
+    assert chosen(RunRequest("python", filling + NUMPY), "science").pack == pack
+
+
+def test_an_edition_has_more_memory_unless_a_request_asked_for_other() -> None:
+    science = RunRequest("python", NUMPY)
+    assert chosen(science, "science").limits == replace(LIMITS, memory_mb=256)
+    asked = replace(LIMITS, memory_mb=64, timeout_seconds=1)
+    assert chosen(replace(science, limits=asked), "science").limits == asked
+    longer = replace(LIMITS, timeout_seconds=20)
+    assert chosen(replace(science, limits=longer), "science").limits == replace(longer, memory_mb=256)
+    assert chosen(RunRequest("python", "print(1)"), "science").limits is None
