@@ -12,12 +12,10 @@ from __future__ import annotations
 import atexit
 import codecs
 import functools
-import io
 import logging
 import secrets
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,6 +34,7 @@ from sandbox.errors import Cancelled
 from sandbox.held import HeldBytes
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
+from sandbox.intake.files import Files, project_of
 from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.intake.packs import with_pack
 from sandbox.models import Caller, Limits, RunRequest, RunResult, Stream
@@ -117,7 +116,7 @@ class Executor:
         request = with_pack(request, self.images.is_ready, self._limits)
         watch = Watch(on_start or _nothing, on_output or _nothing, gone or _never)
         caller = request.caller
-        with self._hold(request), self._quotas.counted(caller), self._admission.enter(caller)[0] as ticket:
+        with self._hold([request]), self._quotas.counted(caller), self._admission.enter(caller)[0] as ticket:
             return self._run_with(ticket, request, run_id or new_run_id(), watch)
 
     def run_many(self, requests: Sequence[RunRequest], *, gone: Callable[[], bool] | None = None) -> list[RunResult]:
@@ -137,7 +136,7 @@ class Executor:
             with ticket:
                 return self._run_with(ticket, request, new_run_id(), watch)
 
-        with self._quotas.counted(caller, len(requests)):
+        with self._hold(requests), self._quotas.counted(caller, len(requests)):
             tickets = self._admission.enter(caller, len(requests))
             with ThreadPoolExecutor(BATCH_WORKERS, thread_name_prefix="batch") as workers:
                 futures = [workers.submit(run_one, *pair) for pair in zip(tickets, requests, strict=True)]
@@ -176,9 +175,9 @@ class Executor:
         return result
 
     @contextmanager
-    def _hold(self, request: RunRequest) -> Iterator[None]:
-        """Keep an archive in memory until its run has ended; refuse it while others fill the room."""
-        size = len(request.archive.data) if request.archive else 0
+    def _hold(self, requests: Sequence[RunRequest]) -> Iterator[None]:
+        """Keep archives in memory until their runs have ended; refuse them while others fill the room."""
+        size = sum(len(request.archive.data) for request in requests if request.archive)
         if not self._held.add(size):
             raise self._admission.busy("Too many archives are waiting.")
         try:
@@ -275,15 +274,15 @@ def run_zip(data: bytes, entry: str | None = None, language: str = languages.DEF
     return executor.run(RunRequest(language=chosen.name, archive=archive, entry=entry))
 
 
-def run_files(
-    files: Mapping[str, bytes | str], entry: str | None = None, language: str = languages.DEFAULT
-) -> RunResult:
-    """Run a program of several files, named by their relative paths."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return run_zip(buffer.getvalue(), entry, language)
+def run_files(files: Files, entry: str | None = None, language: str = languages.DEFAULT) -> RunResult:
+    """Run a program of several files, named by their relative paths. Text is written in UTF-8.
+
+    :raises InvalidArchive: when a zip of them would not be acceptable.
+    """
+    executor = default_executor()
+    chosen = languages.resolve(language)
+    archive, entry = project_of(files, chosen, executor.settings, entry=entry or "")
+    return executor.run(RunRequest(language=chosen.name, archive=archive, entry=entry))
 
 
 def run_multiple(tasks: Sequence[Mapping[str, str]]) -> list[RunResult]:

@@ -78,20 +78,21 @@ class Caller:
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip that passed `archive.check_archive`: safe to hand to a supervisor for unpacking."""
+    """A zip that passed `archive.check_archive`, or was made by `files.archive_of`: safe for a supervisor to unpack."""
 
     data: bytes = field(repr=False)
     names: tuple[str, ...]
     """Regular files only, in archive order, as relative POSIX paths without `.` or `..`."""
     unpacked_bytes: int
     name: str = "archive.zip"
-    """What the uploader called it; for display only."""
+    """What the uploader called it; for display only. Empty: it came as files."""
 
 
 @dataclass(frozen=True)
 class RunRequest:
     """One program to run: either `code` (a single file) or `archive` together with `entry`.
 
+    With an archive, `code` is one of its files, if anything.
     `language` is a canonical name (`languages.resolve`).
     """
 

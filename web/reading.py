@@ -73,7 +73,9 @@ def read_query(model: type[Model], values: Mapping[str, str]) -> Model:
 _KINDS = {
     "string_type": "a string",
     "list_type": "a list",
+    "dict_type": "an object",
     "model_type": "an object",
+    "file_type": 'a string or {"base64": a string}',
 }
 
 

@@ -7,22 +7,15 @@ ordinary relative name, whatever could be read in two ways, and whatever is over
 from __future__ import annotations
 
 import io
-import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable
 
 from sandbox.errors import InvalidArchive
+from sandbox.intake.names import check_name, check_tree, is_litter, shown
 from sandbox.models import Archive
 from sandbox.settings import Settings
-
-MAX_NAME_BYTES = 255
-"""Of one component: NAME_MAX of Linux."""
-MAX_PATH_BYTES = 1024
-MAX_DEPTH = 32
-SHOWN_NAME_CHARACTERS = 80
 
 END = struct.Struct("<4s4H2LH")
 END_SIGNATURE = b"PK\5\6"
@@ -40,11 +33,6 @@ LOCAL_SIGNATURE = b"PK\3\4"
 FLAGS_ENCRYPTED = 0x1 | 0x40 | 0x2000
 FLAG_UTF8 = 0x800
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-
-# Written by macOS beside the real files; they are never part of a program.
-LITTER = re.compile(r"(^|/)(__MACOSX/.*|\.DS_Store)$")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-DRIVE = re.compile(r"^[A-Za-z]:")
 
 ZIPFILE_PROBLEMS = (
     zipfile.BadZipFile,
@@ -80,17 +68,21 @@ def check_archive(data: bytes, settings: Settings, *, name: str = "archive.zip")
         _check_member(member)
     _check_layout(data, members, directory_start)
     files = [member for member in members if not member.is_dir()]
-    _check_tree((member.filename for member in files), (member.filename for member in members if member.is_dir()))
-    files = [member for member in files if not LITTER.search(member.filename)]
+    check_tree((member.filename for member in files), (member.filename for member in members if member.is_dir()))
+    files = [member for member in files if not is_litter(member.filename)]
     if not files:
-        raise InvalidArchive("The archive holds no files.", code="empty_archive")
+        raise no_files()
     unpacked_bytes = sum(member.file_size for member in files)
+    check_size(unpacked_bytes, settings)
+    return Archive(data, tuple(member.filename for member in files), unpacked_bytes, name)
+
+
+def check_size(unpacked_bytes: int, settings: Settings) -> None:
     if unpacked_bytes > settings.max_archive_bytes:
         raise InvalidArchive(
-            f"Unpacked, the archive has {unpacked_bytes} bytes; the limit is {settings.max_archive_bytes}.",
+            f"Unpacked, the files have {unpacked_bytes} bytes; the limit is {settings.max_archive_bytes}.",
             code="archive_too_large",
         )
-    return Archive(data, tuple(member.filename for member in files), unpacked_bytes, name)
 
 
 def _check_directory(data: bytes, limit: int) -> tuple[int, int]:
@@ -104,7 +96,7 @@ def _check_directory(data: bytes, limit: int) -> tuple[int, int]:
     position, count = start, 0
     while position < end:
         if count == limit:
-            raise InvalidArchive(f"The archive has more than {limit} entries.", code="too_many_members")
+            raise too_many(limit)
         if position + CENTRAL_BYTES > end or not data.startswith(CENTRAL_SIGNATURE, position):
             raise _damaged_directory()
         position += CENTRAL_BYTES + sum(CENTRAL_LENGTHS.unpack_from(data, position + 28))
@@ -135,6 +127,14 @@ def _find_directory(data: bytes) -> tuple[int, int]:
     return end - size, end
 
 
+def too_many(limit: int) -> InvalidArchive:
+    return InvalidArchive(f"There are more than {limit} files and folders.", code="too_many_members")
+
+
+def no_files() -> InvalidArchive:
+    return InvalidArchive("There are no files in it.", code="empty_archive")
+
+
 def _damaged_directory() -> InvalidArchive:
     return InvalidArchive("The archive's directory is damaged.", code="corrupt_archive")
 
@@ -157,9 +157,7 @@ def _check_member(member: zipfile.ZipInfo) -> None:
             f"The name {label} is not marked as UTF-8; pack the archive again with a tool that does that.",
             code="bad_member_name",
         )
-    fault = _name_fault(name)
-    if fault:
-        raise InvalidArchive(f"The name {label} {fault}.", code="bad_member_name")
+    check_name(name)
     if member.filename != name:
         # From Python 3.13 on, zipfile prefers the name in an extra field (0x7075), which nobody has checked.
         raise InvalidArchive(f"{label} has two different names.", code="bad_member_name")
@@ -169,32 +167,6 @@ def _check_member(member: zipfile.ZipInfo) -> None:
         raise InvalidArchive(f"{label} is no plain file or folder (a link or a device, say).", code="bad_member_type")
     if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
         raise InvalidArchive(f"The sizes given for {label} contradict each other.", code="corrupt_archive")
-
-
-def _name_fault(name: str) -> str | None:
-    """What is wrong with a member's name, to be read after it; None for an ordinary relative path."""
-    parts = name.removesuffix("/").split("/")
-    if CONTROL.search(name):
-        return "contains control characters"
-    if "\\" in name or DRIVE.match(name):
-        return "is written as Windows does; names use forward slashes and no drive"
-    if name.startswith("/"):
-        return "is absolute"
-    if ".." in parts:
-        return "leads out of the archive"
-    if "" in parts or "." in parts:
-        return "has an empty or `.` component"
-    if len(parts) > MAX_DEPTH:
-        return f"is nested deeper than {MAX_DEPTH} folders"
-    if any(len(part.encode()) > MAX_NAME_BYTES for part in parts) or len(name.encode()) > MAX_PATH_BYTES:
-        return f"is too long (a component has at most {MAX_NAME_BYTES} bytes, a path {MAX_PATH_BYTES})"
-    return None
-
-
-def shown(name: str) -> str:
-    """A name for a message: quoted, escaped, not too long."""
-    shown = repr(name[: SHOWN_NAME_CHARACTERS + 1])
-    return shown if len(shown) <= SHOWN_NAME_CHARACTERS + 2 else f"{shown[: SHOWN_NAME_CHARACTERS - 2]}...{shown[-1]}"
 
 
 # --- All members together ---------------------------------------------------------------------------------
@@ -221,28 +193,3 @@ def _check_layout(data: bytes, members: list[zipfile.ZipInfo], directory_start: 
         end = name_start + name_bytes + extra_bytes + member.compress_size
     if end > directory_start:
         raise InvalidArchive("The archive is cut short, or a member's size is wrong.", code="corrupt_archive")
-
-
-def _check_tree(files: Iterable[str], folders: Iterable[str]) -> None:
-    """No name twice, and none that is a file and a folder."""
-    seen: set[str] = set()
-    parents: set[str] = set()
-    for name in files:
-        if name in seen:
-            raise InvalidArchive(f"{shown(name)} is there twice.", code="duplicate_member")
-        seen.add(name)
-        _add_parents(name, parents)
-    for folder in folders:
-        _add_parents(folder, parents)
-    clash = min(seen & parents, default=None)
-    if clash is not None:
-        raise InvalidArchive(f"{shown(clash)} is both a file and a folder.", code="conflicting_members")
-
-
-def _add_parents(path: str, parents: set[str]) -> None:
-    """Add every folder that `path` lies in (and itself, when it ends in a slash), stopping at one that is known."""
-    while (cut := path.rfind("/")) > 0:
-        path = path[:cut]
-        if path in parents:
-            return
-        parents.add(path)

@@ -10,7 +10,8 @@ import io
 import zipfile
 
 from sandbox.errors import InvalidRequest
-from sandbox.intake.archive import ZIPFILE_PROBLEMS, shown
+from sandbox.intake.archive import ZIPFILE_PROBLEMS
+from sandbox.intake.names import shown
 from sandbox.languages.language import Language, Manifest
 from sandbox.models import Archive
 

@@ -60,7 +60,7 @@ def to_row(request: RunRequest, result: RunResult, field_bytes: int) -> dict[str
     columns = {name: fields.pop(name) for name in ("id", "language", "status", "output", "error")}
     return columns | {
         "timestamp": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "kind": "zip" if archive else "code",
+        "kind": ("zip" if archive.name else "files") if archive else "code",
         "code": storable(request.code),
         "entry": storable(request.entry),
         "archive": storable(archive.name) if archive else "",

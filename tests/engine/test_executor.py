@@ -160,6 +160,8 @@ def test_archives_that_wait_cannot_fill_the_memory(settings: Settings, real_engi
         thread = start(executor, request, new_run_id())
         with pytest.raises(Busy):
             executor.run(request)
+        with pytest.raises(Busy):
+            executor.run_many([RunRequest("python", "print(1)"), request])
         assert executor.run(RunRequest("python", "print(1)")).output == "1\n"
         thread.join()
         assert executor.run(request).output == "up\n"

@@ -277,6 +277,112 @@ def test_a_json_body_over_the_limit_is_413_and_names_the_limit(refused: Refused,
     assert refused("/run", b" " * limit)[1] == "malformed_json"
 
 
+# --- Files --------------------------------------------------------------------------------------------------
+
+
+def test_files_reach_the_executor_as_an_archive_of_them(client: FlaskClient, executor: FakeExecutor) -> None:
+    files = {"lib/a.js": "1", "start.js": "é\r\n", "b.bin": {"base64": "/wAA\n/w==\n"}}
+    body = {"files": files, "entry": "start.js", "language": "node", "args": ["-x"], "stdin": "in"}
+    assert client.post("/run", json=body).status_code == 200
+    (request,) = executor.requests
+    assert (request.code, request.entry, request.args, request.stdin) == ("", "start.js", ("-x",), "in")
+    assert request.archive is not None and request.archive.name == ""
+    with zipfile.ZipFile(io.BytesIO(request.archive.data)) as archive:
+        contents = {name: archive.read(name) for name in request.archive.names}
+    assert contents == {"lib/a.js": b"1", "start.js": "é\r\n".encode(), "b.bin": b"\xff\0\0\xff"}
+
+
+def test_code_may_stand_beside_files_and_is_started(client: FlaskClient, executor: FakeExecutor) -> None:
+    body = {"code": "import lib", "files": {"lib.py": "X = 1"}}
+    assert client.post("/run", json=body).status_code == 200
+    assert client.post("/run-batch", json={"tasks": [body, {"files": {"a.py": ""}}, {"code": "1"}]}).status_code == 200
+    assert [request.entry for request in executor.requests] == ["user_code.py", "user_code.py", "a.py", ""]
+    assert [request.code for request in executor.requests] == ["import lib", "import lib", "", "1"]
+
+
+def test_files_may_be_none_and_code_empty(client: FlaskClient, executor: FakeExecutor) -> None:
+    assert client.post("/run", json={"code": "1", "files": {}, "entry": ""}).status_code == 200
+    assert client.post("/run", json={"code": "", "files": {"a.py": ""}}).status_code == 200
+    assert [request.archive is None for request in executor.requests] == [True, False]
+
+
+A = {"a.py": "1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "sentence"),
+    [
+        ({"files": {}}, "missing_field", "code is missing."),
+        ({"files": ["a.py"]}, "wrong_type", "files must be an object."),
+        ({"files": None}, "wrong_type", "files must be an object."),
+        ({"files": {"a.py": 1}}, "wrong_type", """files.'a.py' must be a string or {"base64": a string}."""),
+        ({"files": {"a.py": {}}}, "wrong_type", """files.'a.py' must be a string or {"base64": a string}."""),
+        (
+            {"files": {"a": {"base64": "", "mode": "755"}}},
+            "wrong_type",
+            """files.a must be a string or {"base64": a string}.""",
+        ),
+        ({"files": A, "code": None}, "wrong_type", "code must be a string."),
+        ({"files": A, "entry": 1}, "wrong_type", "entry must be a string."),
+        ({"files": {"a.py": {"base64": "x"}}}, "bad_base64", "The contents of 'a.py' are not valid base64."),
+        ({"files": {"a.py": {"base64": "é"}}}, "bad_base64", "The contents of 'a.py' are not valid base64."),
+        ({"files": {"../a.py": ""}}, "bad_member_name", "The name '../a.py' leads out of the archive."),
+        ({"files": {"a\0.py": ""}}, "bad_member_name", "The name 'a\\x00.py' contains control characters."),
+        ({"files": {"a": "", "a/b.py": ""}}, "conflicting_members", "'a' is both a file and a folder."),
+        ({"files": A, "entry": "b.py"}, "entry_not_found", "The archive has no file 'b.py'. Did you mean 'a.py'?"),
+        ({"files": A, "code": " "}, "empty_code", "There is no code to run."),
+        ({"files": A, "code": "x" * 5001}, "code_too_long", "The code has 5001 characters; the limit is 5000."),
+        ({"code": "1", "entry": "b.py"}, "entry_not_found", "The archive has no file 'b.py'."),
+        (
+            {"files": {str(n): "" for n in range(1001)}},
+            "too_many_members",
+            "There are more than 1000 files and folders.",
+        ),
+    ],
+)
+def test_what_is_wrong_with_files_is_named(refused: Refused, body: Any, code: str, sentence: str) -> None:
+    assert refused("/run", body) == (400, code, sentence)
+    _, of_batch, in_batch = refused("/run-batch", {"tasks": [{"code": "1"}, body]})
+    assert of_batch == code
+    assert "tasks[1]" in in_batch
+
+
+@pytest.mark.parametrize("name", [b"\\ud800", b"\xff", b"\n"])
+def test_a_name_that_is_no_text_is_no_json(refused: Refused, name: bytes) -> None:
+    assert refused("/run", b'{"files":{"a%s.py":"1"}}' % name)[:2] == (400, "malformed_json")
+
+
+def test_of_a_file_given_twice_the_last_one_counts(client: FlaskClient, executor: FakeExecutor) -> None:
+    client.post("/run", data=b'{"files":{"a.py":"first","a.py":"last"}}', content_type="application/json")
+    (request,) = executor.requests
+    assert request.archive is not None and request.archive.data.count(b"last") == 1
+
+
+def test_a_thousand_files_in_base64_are_not_too_many_values(client: FlaskClient) -> None:
+    files = {f"folder/{number}": {"base64": "AAAA"} for number in range(999)} | {"main.py": "1"}
+    assert client.post("/run", json={"files": files}).status_code == 200
+    assert client.post("/run-batch", json={"tasks": [{"files": files}] * 5}).status_code == 200
+
+
+def test_the_files_of_a_request_may_be_as_large_as_an_archive(
+    client: FlaskClient, settings: Settings, refused: Refused
+) -> None:
+    def body(size: int) -> bytes:
+        return b'{"code":"1","files":{"a":"%s"}}' % (b"x" * size)
+
+    assert client.post("/run", data=body(settings.max_upload_bytes), content_type="application/json").status_code == 200
+    assert body_limit("/run", settings) < settings.max_upload_bytes + 2_000_000
+    assert body_limit("/run-batch", settings) < settings.max_upload_bytes + 6_000_000
+
+
+def test_files_are_bounded_unpacked_too(tmp_path: Path) -> None:
+    client = web_app(load(data_dir=tmp_path, max_archive_bytes=2000), FakeExecutor()).test_client()
+    for size, status in ((1999, 200), (2000, 200), (2001, 400)):
+        response = client.post("/run", json={"files": {"a.py": "x" * size}})
+        assert response.status_code == status
+    assert response.get_json()["code"] == "archive_too_large"
+
+
 # --- Batch --------------------------------------------------------------------------------------------------
 
 

@@ -3,9 +3,10 @@ so that messages can say how long it was and what the limit is; here the limits 
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import FailFast, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from sandbox import languages
 from sandbox.intake.inputs import NOT_BLANK
@@ -21,3 +22,29 @@ Arg = Annotated[
     Field(json_schema_extra={"pattern": r"^[^\u0000]*$"} | from_settings(maxLength="max_arg_characters")),
 ]
 Args = Annotated[list[Arg], FailFast(), Field(json_schema_extra=from_settings(maxItems="max_args"))]
+
+
+class Encoded(BaseModel):
+    """Contents that are no text."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    base64: str
+
+
+class _OneProblem:
+    """What fits no choice is told in one sentence (`reading.py`), not in one for each."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        return handler(source) | {"custom_error_type": "file_type", "custom_error_message": "neither"}
+
+
+Content = Annotated[str | Encoded, _OneProblem()]
+Files = Annotated[
+    dict[str, Content],
+    Field(
+        description="Contents by relative path: text, or bytes in base64. Checked as an archive of them would be.",
+        json_schema_extra=from_settings(maxProperties="max_archive_members"),
+    ),
+]
+Entry = Annotated[str, Field(description="The file to run, by its path. Optional when there is an obvious one.")]

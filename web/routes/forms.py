@@ -18,7 +18,7 @@ from sandbox.settings import Settings
 from web.callers import caller_of
 from web.errors import BodyTooLarge, UnsupportedMediaType
 from web.reading import check_structure, refuse_unknown
-from web.routes.fields import Language, Stdin
+from web.routes.fields import Entry, Language, Stdin
 from web.routes.sizes import args_bytes, structure_bytes
 
 SHOWN_NAME_CHARACTERS = 255
@@ -38,7 +38,7 @@ class ArchiveForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     file: Annotated[Any, WithJsonSchema(_FILE)]
-    entry: str = Field("", description="The file to run. Optional when there is an obvious one.")
+    entry: Entry = ""
     language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: str = Field("", description="A JSON list of strings.")

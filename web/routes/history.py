@@ -49,7 +49,7 @@ class HistoryRow(RunResult):
 
     owner: Annotated[str, Field(description="`key:NAME`, `page:ID`, or empty, which is nobody.")]
     timestamp: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-    kind: Literal["code", "zip"]
+    kind: Literal["code", "files", "zip"]
     code: str
     entry: str
     archive: str

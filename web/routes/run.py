@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from flask import Request, Response, request
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from executor import Executor, new_run_id
 from sandbox import languages
-from sandbox.errors import Busy, Cancelled, EngineError, InvalidRequest, NotFound, QuotaExceeded
+from sandbox.errors import Busy, Cancelled, EngineError, InvalidArchive, InvalidRequest, NotFound, QuotaExceeded
+from sandbox.intake.files import project_of
 from sandbox.intake.inputs import check_args, check_code, check_stdin
+from sandbox.intake.names import shown
 from sandbox.models import Caller, RunRequest, RunResult
 from sandbox.settings import Settings
 from web import streaming
@@ -19,23 +24,37 @@ from web.callers import caller_of
 from web.openapi import from_settings
 from web.reading import read_json
 from web.route import Body, Routes, client_gone, to_response
-from web.routes.fields import Args, Code, Language, Stdin
+from web.routes.fields import Args, Code, Content, Encoded, Entry, Files, Language, Stdin
 from web.routes.forms import ArchiveForm, form_body_bytes, read_zip
-from web.routes.sizes import ESCAPED_BYTE_BYTES, ESCAPED_CHARACTER_BYTES, args_bytes, structure_bytes
+from web.routes.sizes import structure_bytes, task_bytes
 
 RUN_ERRORS = (QuotaExceeded, Busy, Cancelled, EngineError)
 TASKS = {"minItems": 1} | from_settings(maxItems="effective_batch_tasks")
 
+ABSENT = object()
+"""What stands for `code` where none was given."""
+
 
 class Task(BaseModel):
-    """One program: the body of `/run`, and each task of a batch."""
+    """One program: the body of `/run`, and each task of a batch. It has `code`, or `files`, or both."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True, extra="forbid", json_schema_extra={"anyOf": [{"required": ["code"]}, {"required": ["files"]}]}
+    )
 
-    code: Code
+    files: Files = Field(default_factory=dict)
+    entry: Entry = ""
+    code: Code = Field(default_factory=lambda: ABSENT, validate_default=True)
     language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: Args = Field(default_factory=list)
+
+    @field_validator("code", mode="before")
+    @classmethod
+    def _is_needed_without_files(cls, code: Any, info: ValidationInfo) -> Any:
+        if code is ABSENT and info.data.get("files") == {}:
+            raise PydanticCustomError("missing", "neither code nor files")
+        return "" if code is ABSENT else code
 
 
 class Batch(BaseModel):
@@ -97,14 +116,13 @@ def install(routes: Routes, executor: Executor) -> None:
 
 
 def run_body_bytes(settings: Settings) -> int:
-    """The largest body of `/run` that can be valid, however its characters are escaped."""
-    code = settings.max_code_characters * ESCAPED_CHARACTER_BYTES
-    stdin = settings.max_stdin_bytes * ESCAPED_BYTE_BYTES
-    return code + stdin + args_bytes(settings) + 4096
+    """The largest body of `/run`: its files, as JSON, may take what an archive may."""
+    return task_bytes(settings) + settings.max_upload_bytes
 
 
 def batch_body_bytes(settings: Settings) -> int:
-    return run_body_bytes(settings) * settings.effective_batch_tasks()
+    """The files of all tasks together may take that."""
+    return task_bytes(settings) * settings.effective_batch_tasks() + settings.max_upload_bytes
 
 
 def read_run(request: Request, settings: Settings) -> RunRequest:
@@ -135,14 +153,39 @@ def read_batch(request: Request, settings: Settings) -> list[RunRequest]:
 
 
 def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str = "") -> RunRequest:
+    archive, entry = None, ""
     try:
         language = languages.resolve(task.language)
-        check_code(task.code, settings)
+        if task.code or not task.files:
+            check_code(task.code, settings)
         check_stdin(task.stdin, settings)
         check_args(task.args, settings)
+        if task.files or task.entry:
+            files = contents_of(task.files)
+            archive, entry = project_of(files, language, settings, entry=task.entry, code=task.code)
     except InvalidRequest as problem:
         raise InvalidRequest(where + problem.message, code=problem.code) from problem
-    return RunRequest(language.name, task.code, args=tuple(task.args), stdin=task.stdin, caller=caller)
+    return RunRequest(
+        language.name,
+        task.code,
+        archive=archive,
+        entry=entry,
+        args=tuple(task.args),
+        stdin=task.stdin,
+        caller=caller,
+    )
+
+
+def contents_of(files: Mapping[str, Content]) -> dict[str, str | bytes]:
+    """:raises InvalidArchive: what was to be base64 is none."""
+    return {name: _decoded(name, file) if isinstance(file, Encoded) else file for name, file in files.items()}
+
+
+def _decoded(name: str, file: Encoded) -> bytes:
+    try:
+        return base64.b64decode("".join(file.base64.split()), validate=True)
+    except ValueError:
+        raise InvalidArchive(f"The contents of {shown(name)} are not valid base64.", code="bad_base64") from None
 
 
 RUN_BODY = Body(Task, read_run, run_body_bytes)

@@ -11,6 +11,15 @@ ESCAPED_BYTE_BYTES = 6
 STRUCTURE_BYTES = 4096
 """How much of a task's JSON may be neither text nor white space, beside a comma for each argument. A valid task has 30
 bytes; what has some more gets a message that names it. Each byte could cost a hundred of memory."""
+FILE_STRUCTURE_BYTES = 6
+"""The same, of each file: the quotation marks of `"name":{"base64":"…"}`, which are more than what is beside them."""
+
+
+def task_bytes(settings: Settings) -> int:
+    """The largest task that can be valid, however its characters are escaped, but for its files."""
+    code = settings.max_code_characters * ESCAPED_CHARACTER_BYTES
+    stdin = settings.max_stdin_bytes * ESCAPED_BYTE_BYTES
+    return code + stdin + args_bytes(settings) + 4096
 
 
 def args_bytes(settings: Settings) -> int:
@@ -20,4 +29,4 @@ def args_bytes(settings: Settings) -> int:
 
 def structure_bytes(settings: Settings) -> int:
     """How much of a task's JSON may be neither text nor white space."""
-    return STRUCTURE_BYTES + settings.max_args
+    return STRUCTURE_BYTES + settings.max_args + settings.max_archive_members * FILE_STRUCTURE_BYTES
