@@ -87,6 +87,12 @@ class Archive:
     name: str = "archive.zip"
     """What the uploader called it; for display only. Empty: it came as files."""
 
+    @property
+    def folder(self) -> str:
+        """`project/` when everything lies in the folder `project`, else nothing."""
+        first = self.names[0].partition("/")[0] + "/"
+        return first if all(name.startswith(first) for name in self.names) else ""
+
 
 @dataclass(frozen=True)
 class RunRequest:

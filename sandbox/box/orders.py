@@ -13,8 +13,12 @@ def order_of(request: RunRequest, limits: Limits, *, may_be_followed: bool = Fal
     archive = request.archive
     entry = request.entry if archive else language.file_name
     may_use_waiting = not archive and not request.args and language.fits_waiting(request.code)
-    command = language.command(entry, request.args, request.code)
-    program = Step(command, language.variables(waiting=may_use_waiting), limits)
+    program = Step(
+        language.command(entry, request.args, request.code),
+        language.variables(waiting=may_use_waiting),
+        limits,
+        folder=f"/app/{archive.folder}" if archive else "/app",
+    )
     return Order(
         steps=(program,),
         names=archive.names if archive else (language.file_name,),

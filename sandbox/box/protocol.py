@@ -47,6 +47,8 @@ class Step:
     environment: Sequence[str]
     """`NAME=VALUE` each."""
     limits: Limits
+    folder: str = "/app"
+    """Where it is started."""
 
     def frames(self) -> list[tuple[bytes, bytes]]:
         limits = self.limits
@@ -54,6 +56,7 @@ class Step:
             (b"L", LIMITS.pack(limits.timeout_seconds, limits.output_bytes, limits.output_stop_bytes)),
             (b"A", _strings(self.command)),
             (b"V", _strings(self.environment)),
+            (b"W", self.folder.encode()),
         ]
 
 

@@ -3,7 +3,8 @@
 They travel over the supervisor's own stdin and stdout, which the program cannot open:
 
     host -> here    R order (ORDER)   N names of the files   P their contents (one's text, or a zip)   I stdin
-                    and for each step   L limits (LIMITS)   A command   V environment;   then, maybe, K cancel (RUN)
+                    and for each step   L limits (LIMITS)   A command   V environment   W its folder
+                    then, maybe, K cancel (RUN)
     here -> host    Y ready (RUN)   X refused (a code)
                     and for each step   S started   O/E output   o/e output after a gap
                     D done (REPORT, and why its process was ended, if it was)
@@ -96,3 +97,4 @@ class Step:
         self.timeout_seconds, self.output_bytes, self.output_stop_bytes = LIMITS.unpack(receive(b"L"))
         self.command = strings(receive(b"A"))
         self.environment = strings(receive(b"V"))
+        self.folder = receive(b"W").decode()

@@ -40,9 +40,9 @@ def name_user(uid: int) -> None:
 
 
 class Program:
-    """One process running `command` under `uid`, with pipes for its three standard streams."""
+    """One process running `command` in `folder` under `uid`, with pipes for its three standard streams."""
 
-    def __init__(self, uid: int, command: list[str], environment: list[str]) -> None:
+    def __init__(self, uid: int, command: list[str], environment: list[str], folder: str = APP) -> None:
         self.uid = uid
         self.command = command
         self.environment = environment
@@ -67,7 +67,8 @@ class Program:
         os.setresgid(NOGROUP, NOGROUP, 0)
         os.setresuid(uid, uid, 0)
         try:
-            self.pid = start(command, environment, (child_stdin, child_stdout, child_stderr, self.stderr))
+            streams = (child_stdin, child_stdout, child_stderr, self.stderr)
+            self.pid = start(command, environment, streams, folder)
         finally:
             os.setresuid(0, 0, 0)
             os.setresgid(0, 0, 0)
@@ -98,7 +99,7 @@ def widen(descriptor: int) -> None:
         pass
 
 
-def start(command: list[str], environment: list[str], streams: tuple[int, int, int, int]) -> int:
+def start(command: list[str], environment: list[str], streams: tuple[int, int, int, int], folder: str) -> int:
     """Start a process with the ids that this one has now; its process id. The last stream is the other end of stderr.
 
     Nothing has to be done between fork and exec, so vfork(2) will do. A fork would copy our page tables, and then
@@ -110,7 +111,7 @@ def start(command: list[str], environment: list[str], streams: tuple[int, int, i
     words = [word.encode("utf-8", "surrogateescape") for word in command]
     stdin, stdout, stderr, own_stderr = streams
     return _posixsubprocess.fork_exec(
-        words, paths, True, (stderr,), APP, settings,
+        words, paths, True, (stderr,), folder, settings,
         stdin, -1, -1, stdout, -1, stderr,
         own_stderr, stderr,  # where it is said that nothing could be executed
         True, True, -1,  # signals as before Python's start, a session of its own

@@ -182,7 +182,7 @@ def execute(order: Order, waiting: Waiting | None, around: Surroundings) -> bool
     for step in order.steps:
         meter = Meter(around.cgroup, program)
         if program is None:
-            program = Program(around.uid, step.command, step.environment)
+            program = Program(around.uid, step.command, step.environment, step.folder)
         inputs.append(Input(program.stdin, order.stdin if step is order.steps[-1] else b""))
         run = StepRun(step, program, inputs)
         run.wait(meter.started + step.timeout_seconds, around.wakeup, order.run)

@@ -23,7 +23,7 @@ COMPARED_CHARACTERS = 60
 
 
 def choose_entry(archive: Archive, language: Language, entry: str | None) -> str:
-    """The file to start: the one named, or else the only obvious one.
+    """The file to start: the one named, with or without the folder that holds everything, or else the only obvious one.
 
     Obvious is what the language's manifest names, else one of its `entry_names`; at the top, or in the folder that
     holds everything. Else the only program there is.
@@ -32,7 +32,9 @@ def choose_entry(archive: Archive, language: Language, entry: str | None) -> str
     """
     if not entry:
         return _obvious_entry(archive, language)
-    name = entry if entry in archive.names else entry.strip().removeprefix("./")
+    plain = entry.strip().removeprefix("./")
+    names = (entry, plain, archive.folder + plain)
+    name = next((name for name in names if name in archive.names), plain)
     if name not in archive.names:
         similar = difflib.get_close_matches(name[:COMPARED_CHARACTERS], _comparable(archive.names))
         hint = f" Did you mean {' or '.join(map(shown, similar))}?" if similar else ""
@@ -47,7 +49,7 @@ def _comparable(names: tuple[str, ...]) -> list[str]:
 
 
 def _obvious_entry(archive: Archive, language: Language) -> str:
-    top = _common_folder(archive.names)
+    top = archive.folder
     if language.manifest and (main := _main_of(archive, top, language.manifest)):
         return main
     found = [top + name for name in language.entry_names if top + name in archive.names]
@@ -64,12 +66,6 @@ def _which(choices: list[str], language: Language) -> str:
         endings = " or ".join(language.extensions)
         return f"The archive has no file that ends in {endings}, and `language` is {language.name}."
     return f"Which file is to be started? Name it as `entry`: {', '.join(map(shown, choices[:SHOWN_NAMES]))}."
-
-
-def _common_folder(names: tuple[str, ...]) -> str:
-    """`project/` when everything lies in the folder `project`, else nothing."""
-    tops = {name.partition("/")[0] for name in names}
-    return f"{tops.pop()}/" if len(tops) == 1 and all("/" in name for name in names) else ""
 
 
 def _main_of(archive: Archive, folder: str, manifest: Manifest) -> str | None:

@@ -16,6 +16,7 @@ from sandbox.intake.files import project_of
 from sandbox.languages import LANGUAGES
 from sandbox.models import RunRequest
 from tests.trees import Tree, trees
+from tests.zips import zip_of
 
 LIST_ALL = """
 import hashlib, json, os
@@ -79,3 +80,48 @@ def test_files_are_a_kind_of_run_of_the_history(server_url: str) -> None:
 def test_a_project_of_files_cannot_change_them(server_url: str) -> None:
     result = post(server_url, {"files": {"main.py": "open('data.txt', 'w')", "data.txt": ""}})
     assert "PermissionError" in result["error"]
+
+
+WHERE = {
+    "python": (
+        "main.py",
+        "import os, lib; print(os.getcwd(), open('data.csv').read(), __file__, lib.X)",
+        "lib.py",
+        "X = 1",
+    ),
+    "node": (
+        "main.js",
+        "console.log(process.cwd(), require('fs').readFileSync('data.csv', 'utf8'), __filename, require('./lib').X)",
+        "lib.js",
+        "exports.X = 1",
+    ),
+    "bash": ("main.sh", 'echo "$PWD $(cat data.csv) $0 $(. ./lib.sh)"', "lib.sh", "echo 1"),
+}
+
+
+@pytest.mark.parametrize("language", WHERE)
+def test_a_project_in_a_folder_runs_in_that_folder(server_url: str, language: str) -> None:
+    entry, code, lib, text = WHERE[language]
+    files = {entry: code, lib: text, "data.csv": "1,2"}
+    in_folder = {f"my project/{name}": content for name, content in files.items()}
+    expected = f"/app/my project 1,2 /app/my project/{entry} 1\n"
+    for named in ("", entry, f"my project/{entry}"):
+        body = {"files": in_folder, "entry": named, "language": language}
+        assert post(server_url, body)["output"] == expected
+        form = {"file": ("project.zip", zip_of(in_folder))}
+        reply = requests.post(
+            f"{server_url}/run-zip", files=form, data={"entry": named, "language": language}, timeout=60
+        )
+        assert reply.json()["output"] == expected, reply.json()
+    beside = post(server_url, {"files": files, "language": language})
+    assert beside["output"] == f"/app 1,2 /app/{entry} 1\n"
+
+
+def test_a_folder_is_where_its_own_program_starts_and_no_other(server_url: str) -> None:
+    """Also in a container that is kept and has started its next interpreter already."""
+    session = requests.Session()
+    session.get(server_url, timeout=10)
+    code = "import os; print(os.getcwd())"
+    bodies: list[dict[str, Any]] = [{"code": code}, {"files": {"a/main.py": code}}, {"code": code}]
+    outputs = [session.post(f"{server_url}/run", json=body, timeout=60).json()["output"] for body in bodies]
+    assert outputs == ["/app\n", "/app/a\n", "/app\n"]

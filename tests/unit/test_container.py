@@ -43,7 +43,7 @@ def receive():
     return kind, sys.stdin.buffer.read(length)
 
 def order(steps=1):
-    return [receive() for _ in "RNPI" + "LAV" * steps]
+    return [receive() for _ in "RNPI" + "LAVW" * steps]
 
 def done(**fields):
     report = dict(wait_status=0, oom_kills=0, wall_us=500_000, cpu_us=250_000, max_rss_kb=1000,
@@ -168,6 +168,7 @@ def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None
         (b"L", struct.pack(">dqq", 0.3, 1000, 10_000)),
         (b"A", b"python3\0/app/user_code.py\0"),
         (b"V", b"A=b\0C=\0"),
+        (b"W", b"/app"),
     ]
     assert (report.wait_status, report.stopped, report.cpu_seconds, report.max_rss_kb) == (256, None, 0.25, 1000)
 

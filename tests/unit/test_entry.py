@@ -111,6 +111,36 @@ def test_an_entry_may_be_named(entry: str) -> None:
     assert choose_entry(archive, PYTHON, entry) == "main.py"
 
 
+@pytest.mark.parametrize("entry", ["project/src/a.py", "src/a.py", "./src/a.py", "./project/src/a.py"])
+def test_an_entry_may_be_named_without_the_folder_that_holds_everything(entry: str) -> None:
+    archive = check_archive(zips.zip_of({"project/main.py": "", "project/src/a.py": ""}), SETTINGS)
+    assert choose_entry(archive, PYTHON, entry) == "project/src/a.py"
+
+
+def test_a_path_from_the_top_counts_before_one_from_the_folder_that_holds_everything() -> None:
+    archive = check_archive(zips.zip_of({"a/x.py": "", "a/a/x.py": ""}), SETTINGS)
+    assert choose_entry(archive, PYTHON, "a/x.py") == "a/x.py"
+
+
+def test_without_such_a_folder_an_entry_needs_its_whole_path() -> None:
+    assert entry_problem(["a/x.py", "b/y.py"], PYTHON, "x.py")[0] == "entry_not_found"
+
+
+@pytest.mark.parametrize(
+    ("names", "folder"),
+    [
+        (["a/x.py", "a/b/y.py"], "a/"),
+        (["a/b/x.py"], "a/"),
+        (["x.py"], ""),
+        (["a/x.py", "y.py"], ""),
+        (["a/x.py", "ab/y.py"], ""),
+        (["a/x.py", "__MACOSX/a/._x.py"], "a/"),
+    ],
+)
+def test_the_folder_that_holds_everything_is_found(names: list[str], folder: str) -> None:
+    assert check_archive(zips.zip_of(dict.fromkeys(names, "")), SETTINGS).folder == folder
+
+
 def test_an_entry_that_looks_like_an_option_is_just_a_name() -> None:
     archive = check_archive(zips.zip_of({"-cprint(42).py": ""}), SETTINGS)
     assert PYTHON.command(choose_entry(archive, PYTHON, "-cprint(42).py"))[1] == "/app/-cprint(42).py"
