@@ -44,7 +44,7 @@ SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 PAGE = ("index", "static")
 """Endpoints of the page. Anybody may see it, and other pages may lead to it: it costs and tells next to nothing."""
-API_METHODS = "GET, POST, DELETE"
+API_METHODS = "GET, POST, PUT, DELETE"
 PREFLIGHT_SECONDS = "600"
 
 # A name or IPv4 address, or an IPv6 address in brackets, and perhaps a port (RFC 9110, section 7.2).

@@ -25,6 +25,7 @@ Json = dict[str, Any]
 VERSION = "1"
 REF = "#/components/schemas/{model}"
 RUN_ID = TypeAdapter(RunId).json_schema()
+ANY_TEXT = {"type": "string", "minLength": 1}
 
 EVERY_ROUTE = (InvalidRequest, ForeignOrigin, SandboxError)
 EVERY_CALLER = (Unauthorized, KeysError)
@@ -133,7 +134,7 @@ def _error_response(status: str) -> Json:
 
 def _parameters(route: Route, schemas: dict[Any, Json]) -> list[Json]:
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "schema": route.variables.get(name, ANY_TEXT)}
         for name in re.findall("<(.*?)>", route.path)
     ]
     query = schemas[route, "query"]["properties"] if route.query else {}

@@ -6,7 +6,7 @@ The checks before a route, the bound of the listening server and `/openapi.json`
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ class Body:
     media_type: str = "application/json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Route:
     """One route. It is called with its body or its query, if it takes one, and with the variables of its path.
 
@@ -60,6 +60,8 @@ class Route:
     """What an answer is that is no error."""
     needs_caller: bool
     """Whether it is only for those who may use this server at all, and for nobody who claims to be whom he is not."""
+    variables: Mapping[str, Any]
+    """The schemas of those variables of the path that are not just any text."""
 
 
 class Routes:
@@ -90,6 +92,7 @@ class Routes:
         streams: bool = False,
         media_type: str = "application/json",
         needs_caller: bool = True,
+        variables: Mapping[str, Any] | None = None,
     ) -> Callable[[View], View]:
         """Make a function a route. Its name and its docstring's first line are those of the API's description."""
 
@@ -106,22 +109,23 @@ class Routes:
                 streams=streams,
                 media_type=media_type,
                 needs_caller=needs_caller,
+                variables=variables or {},
             )
             self._routes.append(route)
             if not needs_caller:
                 self._open.add(route.name)
             if body:
-                self._limits[path] = body.limit(self._settings)
+                self._limits[_beginning(path) if "<" in path else path] = body.limit(self._settings)
             self.app.add_url_rule(path, view.__name__, self._served(route, view), methods=[method])
             return view
 
-        if body and "<" in path:
-            raise ValueError(f"{path} takes a body: the server finds its limit by the path alone, without variables")
+        if body and "<" in _beginning(path):
+            raise ValueError(f"{path} takes a body: the server finds its limit by what comes before the last slash")
         return declare
 
     def body_limit(self, path: str) -> int:
         """The most bytes that the body of a request to `path` may have, whatever is there."""
-        return self._limits.get(path, NO_BODY_BYTES)
+        return self._limits.get(path) or self._limits.get(_beginning(path), NO_BODY_BYTES)
 
     def _bound_body(self) -> None:
         request.max_content_length = self.body_limit(request.path)
@@ -142,6 +146,11 @@ class Routes:
             return to_response(view(*given, **variables), route.answers)
 
         return serve
+
+
+def _beginning(path: str) -> str:
+    """Up to its last slash."""
+    return path[: path.rfind("/") + 1]
 
 
 @functools.cache

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,3 +127,18 @@ def test_a_folder_is_where_its_own_program_starts_and_no_other(server_url: str) 
     bodies: list[dict[str, Any]] = [{"code": code}, {"files": {"a/main.py": code}}, {"code": code}]
     outputs = [session.post(f"{server_url}/run", json=body, timeout=60).json()["output"] for body in bodies]
     assert outputs == ["/app\n", "/app/a\n", "/app\n"]
+
+
+@pytest.mark.parametrize(("language", "code"), [("python", "print('é' * 2)"), ("NODE", "console.log('é'.repeat(2))")])
+def test_a_file_is_run_from_curl(server_url: str, tmp_path: Path, language: str, code: str) -> None:
+    (tmp_path / "program").write_text(code)
+    command = ["curl", "-s", "--upload-file", str(tmp_path / "program"), f"{server_url}/run/{language}"]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["output"] == "éé\n"
+
+
+def test_a_file_can_be_watched_while_it_runs(server_url: str) -> None:
+    reply = requests.put(
+        f"{server_url}/run/python", data=b"print(1)", headers={"Accept": "text/event-stream"}, timeout=60
+    )
+    assert [line for line in reply.text.splitlines() if line.startswith("event")][-1] == "event: result"

@@ -31,7 +31,7 @@ from tests.fakes import FakeExecutor, keys_of, web_app
 from web import errors
 from web.route import Body, Routes, adapter_of
 from web.routes.history import HistoryRow
-from web.routes.run import RUN_BODY, Task, read_run
+from web.routes.tasks import RUN_BODY, Task, read_run
 
 
 class RecordingExecutor(FakeExecutor):
@@ -150,7 +150,7 @@ def test_the_description_says_who_may_ask(tmp_path: Path, method: str, path: str
 
 
 def test_every_route_is_described(application: Flask) -> None:
-    listed = {(method, path.replace("{run_id}", "<run_id>")) for method, path in OPERATIONS}
+    listed = {(method, path.replace("{", "<").replace("}", ">")) for method, path in OPERATIONS}
     assert served_by(application) == listed
 
 
@@ -179,8 +179,8 @@ def test_a_route_cannot_be_without_an_answer_or_its_body_without_a_limit() -> No
 
 
 def test_a_route_with_a_body_has_a_path_that_the_server_can_look_up() -> None:
-    with pytest.raises(ValueError, match="/new/<name> takes a body"):
-        Routes(Flask(__name__), load()).add("POST", "/new/<name>", answers=dict, body=RUN_BODY)
+    with pytest.raises(ValueError, match="/<name>/new takes a body"):
+        Routes(Flask(__name__), load()).add("POST", "/<name>/new", answers=dict, body=RUN_BODY)
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
@@ -189,7 +189,7 @@ def test_every_operation_has_a_summary_and_a_schema_for_what_it_takes_and_answer
     assert operation["summary"].endswith(".")
     media_type = "text/plain" if path == "/metrics" else "application/json"
     assert operation["responses"]["200"]["content"][media_type]["schema"]
-    has_body = method == "POST" and path != "/sign-out"
+    has_body = method in ("POST", "PUT") and path != "/sign-out"
     assert ("requestBody" in operation) == has_body == ("413" in operation["responses"])
 
 

@@ -19,6 +19,7 @@ STATE_CHANGING = [
     ("POST", "/run-batch"),
     ("POST", "/sign-in"),
     ("POST", "/sign-out"),
+    ("PUT", "/run/python"),
     ("DELETE", "/history"),
     ("DELETE", "/history/0123456789abcdef"),
     ("DELETE", "/runs/0123456789abcdef"),

@@ -193,7 +193,7 @@ from pathlib import Path
 from werkzeug import Request
 from sandbox.errors import InvalidRequest
 from sandbox.settings import load
-from web.routes.run import read_run
+from web.routes.tasks import read_run
 
 def peak_kib():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -381,6 +381,48 @@ def test_files_are_bounded_unpacked_too(tmp_path: Path) -> None:
         response = client.post("/run", json={"files": {"a.py": "x" * size}})
         assert response.status_code == status
     assert response.get_json()["code"] == "archive_too_large"
+
+
+# --- Source -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/x-python", "application/json", "application/x-www-form-urlencoded"]
+)
+def test_a_program_may_be_the_whole_body(client: FlaskClient, executor: FakeExecutor, content_type: str | None) -> None:
+    source = "print('é')\r\n# a=b&c=d"
+    response = client.put("/run/JS", data=source.encode(), content_type=content_type)
+    assert response.status_code == 200
+    (request,) = executor.requests
+    assert (request.language, request.code, request.archive) == ("node", source, None)
+    assert response.headers["X-Run-Id"] == executor.run_ids[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/run/python", b"", 400, "empty_code"),
+        ("/run/python", b" \n", 400, "empty_code"),
+        ("/run/python", b"\xff", 400, "bad_text"),
+        ("/run/python", b"\xed\xa0\x80", 400, "bad_text"),
+        ("/run/python", b"x" * 5001, 400, "code_too_long"),
+        ("/run/python", "😀".encode() * 5001, 413, "body_too_large"),
+        ("/run/cobol", b"1", 400, "unsupported_language"),
+        ("/run/python/", b"1", 404, "not_found"),
+        ("/run/a/b", b"1", 404, "not_found"),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_named(
+    client: FlaskClient, executor: FakeExecutor, path: str, body: bytes, status: int, code: str
+) -> None:
+    response = client.put(path, data=body)
+    assert (response.status_code, response.get_json()["code"]) == (status, code)
+    assert executor.requests == []
+
+
+def test_the_longest_program_may_be_the_whole_body(client: FlaskClient, settings: Settings) -> None:
+    assert client.put("/run/python", data=("😀" * 5000).encode()).status_code == 200
+    assert body_limit("/run/python", settings) == 20_000
 
 
 # --- Batch --------------------------------------------------------------------------------------------------

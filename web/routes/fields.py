@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter
 
 from sandbox import languages
 from sandbox.intake.inputs import NOT_BLANK
@@ -16,6 +16,7 @@ LANGUAGE_NAMES = [name for language in languages.LANGUAGES.values() for name in 
 
 Code = Annotated[str, Field(json_schema_extra={"pattern": NOT_BLANK} | from_settings(maxLength="max_code_characters"))]
 Language = Annotated[str, Field(description="In any case.", json_schema_extra={"enum": [*LANGUAGE_NAMES]})]
+LANGUAGE = TypeAdapter(Language).json_schema()
 Stdin = Annotated[str, Field(json_schema_extra=from_settings(description="At most {max_stdin_bytes} bytes in UTF-8."))]
 Arg = Annotated[
     str,

@@ -18,6 +18,7 @@ from sandbox.settings import Settings
 from web.callers import caller_of
 from web.errors import BodyTooLarge, UnsupportedMediaType
 from web.reading import check_structure, refuse_unknown
+from web.route import Body
 from web.routes.fields import Entry, Language, Stdin
 from web.routes.sizes import args_bytes, structure_bytes
 
@@ -117,3 +118,6 @@ def _parse_args(text: str, settings: Settings) -> list[str]:
         raise InvalidRequest(
             'args must be a JSON list of strings, such as ["-n", "3"].', code="wrong_type"
         ) from problem
+
+
+ZIP_BODY = Body(ArchiveForm, read_zip, form_body_bytes, media_type="multipart/form-data")

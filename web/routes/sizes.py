@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sandbox.settings import Settings
 
+CHARACTER_BYTES = 4
+"""The longest character in UTF-8."""
 ESCAPED_CHARACTER_BYTES = 12
 """The longest way to write one character in JSON: a pair of backslash-u escapes."""
 ESCAPED_BYTE_BYTES = 6
