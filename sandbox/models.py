@@ -131,6 +131,9 @@ class RunResult:
     exit_code: int
     signal: str | None = None
     truncated: bool = False
+    output_bytes: int = 0
+    """What was written to stdout in all, kept or not."""
+    error_bytes: int = 0
     duration_ms: float = 0.0
     cpu_ms: float | None = None
     memory_kb: int | None = None

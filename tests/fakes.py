@@ -174,6 +174,8 @@ def row(run_id: str, **fields: Any) -> dict[str, Any]:
         "status": "ok",
         "signal": None,
         "truncated": False,
+        "output_bytes": 2,
+        "error_bytes": 0,
         "shortened": [],
         "duration_ms": 1.0,
         "cpu_ms": 1.0,

@@ -65,6 +65,8 @@ def to_result(
         exit_code=ending.exit_code,
         signal=ending.signal,
         truncated=bool(report.stdout.dropped_bytes or report.stderr.dropped_bytes),
+        output_bytes=report.stdout.written_bytes,
+        error_bytes=report.stderr.written_bytes,
         duration_ms=round(report.wall_seconds * 1000, 2),
         cpu_ms=None if report.cpu_seconds is None else round(report.cpu_seconds * 1000, 2),
         memory_kb=report.max_rss_kb,

@@ -102,6 +102,11 @@ class Captured:
     tail: bytes = b""
     dropped_bytes: int = 0
 
+    @property
+    def written_bytes(self) -> int:
+        """What the program has written in all."""
+        return len(self.head) + len(self.tail) + self.dropped_bytes
+
 
 @dataclass(frozen=True)
 class Report:

@@ -103,7 +103,10 @@ def _fields(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     fields["args"] = json.loads(row["args"])
     # The result has the code; here it gets its place, before the status.
     fields |= {"exit_code": None, "status": row["status"], **row["result"]}
-    fields.setdefault("runs_before", 0)  # what ran before results had it
+    # What ran before results had these:
+    fields.setdefault("runs_before", 0)
+    for name in ("output", "error"):
+        fields.setdefault(f"{name}_bytes", len(row[name].encode()))
     return fields
 
 

@@ -112,6 +112,27 @@ def test_output_is_cut_only_above_the_limit(run_tight: Run, count: int, stream: 
         assert shown == "a" * 512 + "\n[… 1 bytes dropped …]\n" + "a" * 87 + "b" * 425
         assert result.truncated
     assert result.status is Status.OK
+    written = (result.output_bytes, result.error_bytes)
+    assert written == ((count, 0) if stream is Stream.STDOUT else (0, count))
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("python", "import os; os.write(2, b'\\xff'); os.write(1, 'é'.encode() * 3000)"),
+        ("node", "const fs = require('fs'); fs.writeSync(2, Buffer.from([255])); fs.writeSync(1, 'é'.repeat(3000))"),
+    ],
+)
+def test_what_was_written_is_told_in_bytes_whether_it_was_kept_or_not(run_tight: Run, language: str, code: str) -> None:
+    result = run_tight(code, language)
+    assert (result.output_bytes, result.error_bytes, result.truncated) == (6000, 1, True)
+    assert len(result.output.encode()) < 1100 and result.error == "\ufffd"
+
+
+def test_what_a_program_wrote_that_was_stopped_is_told_too(run_tight: Run) -> None:
+    result = run_tight("import os\nwhile True: os.write(1, b'x' * 4096)")
+    assert result.status is Status.OUTPUT_LIMIT
+    assert result.output_bytes > OUTPUT_STOP_BYTES
 
 
 def test_each_stream_has_a_limit_of_its_own(run_tight: Run) -> None:

@@ -76,6 +76,8 @@ def test_a_run_answers_with_the_whole_result_and_its_id(client: FlaskClient, exe
         "exit_code": 0,
         "signal": None,
         "truncated": False,
+        "output_bytes": 0,
+        "error_bytes": 0,
         "duration_ms": 1.5,
         "cpu_ms": 1.0,
         "memory_kb": None,

@@ -133,6 +133,8 @@ def test_the_result_carries_everything_in_its_units() -> None:
         "exit_code": 1,
         "signal": None,
         "truncated": False,
+        "output_bytes": 3,
+        "error_bytes": 4,
         "duration_ms": 1234.56,
         "cpu_ms": 500.0,
         "memory_kb": 9000,
@@ -205,3 +207,11 @@ def test_bytes_that_were_wrong_before_the_cut_still_show_as_wrong() -> None:
 
 def test_an_empty_head_or_tail_can_be_cut() -> None:
     assert text_of(Captured(bytearray(), b"", 3)) == "\n[… 3 bytes dropped …]\n"
+
+
+def test_what_was_written_counts_whether_it_was_kept_or_not() -> None:
+    stdout = Captured(bytearray(b"\xc3\xa9"), b"end", dropped_bytes=100)
+    result = to_result(report(stdout=stdout), LIMITS, run_id="a", language="python", queued_ms=0)
+    assert (result.output_bytes, result.error_bytes, result.truncated) == (105, 0, True)
+    sentence = to_result(report(None, "timeout"), LIMITS, run_id="a", language="python", queued_ms=0)
+    assert (bool(sentence.error), sentence.error_bytes) == (True, 0), "ours is not the program's"

@@ -60,6 +60,8 @@ def test_a_run_comes_back_as_it_was(history: History) -> None:
         "status": "error",
         "signal": "SIGSEGV",
         "truncated": True,
+        "output_bytes": 0,
+        "error_bytes": 0,
         "shortened": [],
         "duration_ms": 12.5,
         "cpu_ms": 3.25,
@@ -92,7 +94,7 @@ def test_fields_come_in_their_order(history: History) -> None:
     row = history.get(NOBODY, "0000")
     (listed,) = history.page(NOBODY)[0]
     run = "id timestamp owner kind language {} entry archive args {} exit_code status signal truncated "
-    run += "duration_ms cpu_ms memory_kb queued_ms runs_before {} shortened"
+    run += "output_bytes error_bytes duration_ms cpu_ms memory_kb queued_ms runs_before {} shortened"
     assert " ".join(row or ()).split() == run.format("code", "stdin output error", "").split()
     assert list(listed) == run.format("", "", "code stdin output error").split()
 

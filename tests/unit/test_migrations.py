@@ -135,7 +135,10 @@ def check_that_runs_were_kept(database: Database) -> None:
     history = database.history(max_bytes=1 << 20)
     assert ids(history) == ["3", "2", "1", "0"]
     rows = [history.get(NOBODY, str(number)) for number in range(4)]
-    assert rows == [OLD | {"id": str(number), "output": output} for number, output in enumerate(OUTPUTS)]
+    assert rows == [
+        OLD | {"id": str(number), "output": output, "output_bytes": len(output.encode())}
+        for number, output in enumerate(OUTPUTS)
+    ]
     history.add(RunRequest("python", "x"), result("new"))
     assert ids(history) == ["new", "3", "2"]
     assert ids(database.history()) == ["new", "3", "2"]
@@ -156,6 +159,7 @@ OLD = {
     "status": "error",
     "signal": "SIGSEGV",
     "truncated": True,
+    "error_bytes": 0,
     "duration_ms": 1.5,
     "cpu_ms": None,
     "memory_kb": None,
