@@ -61,7 +61,7 @@ def create_app(
     callers.install(app, callers.Callers(settings, Keys(database), Cookies(secret_of(settings))))
     _compress(app)
     routes = Routes(app, settings)
-    run.install(routes, executor)
+    run.install(routes, settings, executor)
     history_routes.install(routes, history)
     me.install(routes, executor)
     service.install(routes, settings, executor)
@@ -75,7 +75,7 @@ def open_history(settings: Settings, database: Database) -> History:
         database,
         settings.history_limit,
         max_bytes=settings.history_bytes,
-        output_bytes=settings.output_bytes,
+        output_bytes=settings.most.output_bytes,
     )
 
 

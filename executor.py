@@ -115,16 +115,14 @@ class Executor:
         """
         request = with_pack(request, self.images.is_ready, self._limits)
         watch = Watch(on_start or _nothing, on_output or _nothing, gone or _never)
-        caller = request.caller
-        with self._hold([request]), self._quotas.counted(caller), self._admission.enter(caller)[0] as ticket:
+        with self._hold([request]), self._quotas.counted(request.caller), self._enter([request])[0] as ticket:
             return self._run_with(ticket, request, run_id or new_run_id(), watch)
 
     def run_many(self, requests: Sequence[RunRequest], *, gone: Callable[[], bool] | None = None) -> list[RunResult]:
         """Run programs in parallel; their results in the order asked.
 
         :raises QuotaExceeded: when the caller may not have so many more now.
-        :raises Busy: when there is no place for all of them (then none has run), or one of them lost its
-            place in the queue.
+        :raises Busy: when there is no place for all of them (then none has run), or one of them lost its place.
         :raises SandboxError: as `run`, the first that was met, after all have ended.
         """
         if not requests:
@@ -137,10 +135,14 @@ class Executor:
                 return self._run_with(ticket, request, new_run_id(), watch)
 
         with self._hold(requests), self._quotas.counted(caller, len(requests)):
-            tickets = self._admission.enter(caller, len(requests))
+            tickets = self._enter(requests)
             with ThreadPoolExecutor(BATCH_WORKERS, thread_name_prefix="batch") as workers:
                 futures = [workers.submit(run_one, *pair) for pair in zip(tickets, requests, strict=True)]
         return [future.result() for future in futures]
+
+    def _enter(self, requests: Sequence[RunRequest]) -> list[Ticket]:
+        limits = [request.limits or self._limits for request in requests]
+        return self._admission.enter(requests[0].caller, [each.memory_mb for each in limits])
 
     def expect(self, caller: Caller) -> None:
         """A caller has opened the page, and will probably run something."""
@@ -270,8 +272,7 @@ def run_zip(data: bytes, entry: str | None = None, language: str = languages.DEF
     executor = default_executor()
     chosen = languages.resolve(language)
     archive = check_archive(data, executor.settings)
-    entry = choose_entry(archive, chosen, entry)
-    return executor.run(RunRequest(language=chosen.name, archive=archive, entry=entry))
+    return executor.run(RunRequest(chosen.name, archive=archive, entry=choose_entry(archive, chosen, entry)))
 
 
 def run_files(files: Files, entry: str | None = None, language: str = languages.DEFAULT) -> RunResult:

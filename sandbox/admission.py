@@ -7,6 +7,10 @@ to make; whoever comes from several addresses has a share of each.) When the que
 the room of the address that has most there, if that is more than his would have, or else of the owner at his own
 address that has most, if that is more than he would have; else he is refused.
 
+Each program takes some memory, too, and those that run together never take more than there is. The next in turn waits
+until there is enough for him, and nobody passes him meanwhile: else small programs could keep a large one from it for
+ever.
+
 There may be spare places beside the slots. They are for owners who run nothing, so that nobody waits for the long
 programs of one who has all of the slots.
 
@@ -16,43 +20,29 @@ positions in the queue until theirs comes, without a deadline. Else what has run
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
 import time
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from sandbox.addresses import share_of
 from sandbox.errors import Busy, Cancelled
 from sandbox.models import Caller
 from sandbox.settings import Settings
+from sandbox.turns import Batch, Claim, Load, Queue
 
 POLL_SECONDS = 0.2
 """How often a waiting request looks whether its caller is still there."""
 
-Share = tuple[str, str]
-"""An address, and an owner at it."""
-
 SHUTTING_DOWN = "The service is shutting down."
 
 
-class Batch:
-    """Tickets that were asked for together; a single run's has one."""
+class Ticket(Claim):
+    """A claim that can be waited for. A context manager: leaving gives back whatever it holds."""
 
-    def __init__(self, admission: Admission, caller: Caller, count: int) -> None:
-        self.share = self.address, self.owner = share_of(caller)
-        self.entered_at = time.monotonic()
-        self.has_begun = False
-        self.tickets = [Ticket(admission, self) for _ in range(count)]
-
-
-class Ticket:
-    """One program's claim to a place. A context manager: leaving gives back whatever it holds."""
-
-    def __init__(self, admission: Admission, batch: Batch) -> None:
-        self.batch = batch
-        self.decided = threading.Event()
-        self.refusal = ""
+    def __init__(self, admission: Admission, batch: Batch, size_mb: float) -> None:
+        super().__init__(batch, size_mb)
         self._admission = admission
 
     def wait(self, should_stop: Callable[[], bool]) -> float:
@@ -83,127 +73,31 @@ class Ticket:
         self._admission.leave(self)
 
 
-class Queue:
-    """The tickets that wait. They come out in turn: round the addresses and, of each, round its owners."""
-
-    def __init__(self) -> None:
-        self._addresses: OrderedDict[str, OrderedDict[str, deque[Ticket]]] = OrderedDict()
-        self._length = 0
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[Ticket]:
-        for owners in self._addresses.values():
-            for tickets in owners.values():
-                yield from tickets
-
-    def put(self, batch: Batch) -> None:
-        owners = self._addresses.setdefault(batch.address, OrderedDict())
-        owners.setdefault(batch.owner, deque()).extend(batch.tickets)
-        self._length += len(batch.tickets)
-
-    def take(self) -> Ticket:
-        """The next in turn. There must be one."""
-        owners = next(iter(self._addresses.values()))
-        ticket = next(iter(owners.values()))[0]
-        self._turn(ticket)
-        return ticket
-
-    def take_of_others(self, shares: Set[Share]) -> Ticket | None:
-        """The next in turn of those who are not among these; None when there is none."""
-        for address, owners in self._addresses.items():
-            for owner, tickets in owners.items():
-                if (address, owner) not in shares:
-                    self._turn(ticket := tickets[0])
-                    return ticket
-        return None
-
-    def _turn(self, ticket: Ticket) -> None:
-        """Take a ticket out. Its address, and at that its owner, come last from now on."""
-        address, owner = ticket.batch.share
-        self._addresses.move_to_end(address)
-        self._addresses[address].move_to_end(owner)
-        self.remove(ticket)
-
-    def remove(self, ticket: Ticket) -> bool:
-        """False when it is not there."""
-        address, owner = ticket.batch.share
-        owners = self._addresses.get(address, OrderedDict())
-        if ticket not in owners.get(owner, ()):
-            return False
-        owners[owner].remove(ticket)
-        self._length -= 1
-        if not owners[owner]:
-            del owners[owner]
-        if not owners:
-            del self._addresses[address]
-        return True
-
-
-class Load:
-    """How much of the queue each address and owner takes, with a newcomer counted in, and who has to make room."""
-
-    def __init__(self, waiting: Iterable[Ticket], newcomer: Batch) -> None:
-        self._newcomer = newcomer
-        self._of_address = Counter({newcomer.address: len(newcomer.tickets)})
-        self._of_owner = Counter({newcomer.share: len(newcomer.tickets)})
-        self._refusable: Counter[Batch] = Counter()
-        for ticket in waiting:
-            self._of_address[ticket.batch.address] += 1
-            self._of_owner[ticket.batch.share] += 1
-            if not ticket.batch.has_begun:
-                self._refusable[ticket.batch] += 1
-
-    def victims(self, surplus: int) -> list[Batch] | None:
-        """Batches that make as much room, of whoever has most at each time, the newest first.
-
-        None of their programs has had its turn. None when those who have more than the newcomer have not so many.
-        """
-        chosen: list[Batch] = []
-        while surplus > 0:
-            victim = max(filter(self._is_heavier, self._refusable), key=self._weight, default=None)
-            if victim is None:
-                return None
-            chosen.append(victim)
-            surplus -= self._drop(victim)
-        return chosen
-
-    def _drop(self, batch: Batch) -> int:
-        count = self._refusable.pop(batch)
-        self._of_address[batch.address] -= count
-        self._of_owner[batch.share] -= count
-        return count
-
-    def _is_heavier(self, batch: Batch) -> bool:
-        mine = self._newcomer
-        if batch.address == mine.address:
-            return self._of_owner[batch.share] > self._of_owner[mine.share]
-        return self._of_address[batch.address] > self._of_address[mine.address]
-
-    def _weight(self, batch: Batch) -> tuple[int, int, float]:
-        return self._of_address[batch.address], self._of_owner[batch.share], batch.entered_at
-
-
 class Admission:
     """The places and the queue. Thread-safe; every public method returns at once."""
 
-    def __init__(self, slots: int, queue_size: int, queue_seconds: float, *, spare: int = 0) -> None:
-        """`spare` places more are for owners who run nothing."""
+    def __init__(
+        self, slots: int, queue_size: int, queue_seconds: float, *, spare: int = 0, total_mb: float = math.inf
+    ) -> None:
+        """`spare` places more are for owners who run nothing. A program larger than `total_mb` runs alone."""
         self.slots = slots
+        self.total_mb = total_mb
         self.spare = spare
         self.queue_size = queue_size
         self.queue_seconds = queue_seconds
         self._changed = threading.Condition()
         self._closed = False
-        self._running: set[Ticket] = set()
+        self._running: set[Claim] = set()
         self._queue = Queue()
 
     @classmethod
     def of(cls, settings: Settings) -> Admission:
         """As the settings have it."""
         slots = settings.effective_concurrent_runs()
-        return cls(slots, settings.queue_size, settings.queue_seconds, spare=settings.spare_places())
+        # As many of the usual size as the operator has set, or one, run in any case.
+        total_mb = max(settings.effective_containers_mb(), settings.memory_mb * (settings.max_concurrent_runs or 1))
+        spare = settings.spare_places()
+        return cls(slots, settings.queue_size, settings.queue_seconds, spare=spare, total_mb=total_mb)
 
     @property
     def running(self) -> int:
@@ -213,34 +107,43 @@ class Admission:
     def waiting(self) -> int:
         return len(self._queue)
 
-    def enter(self, caller: Caller, count: int = 1) -> list[Ticket]:
-        """Tickets for `count` programs, all or none; each is granted on its own, so a batch cannot block itself.
+    @property
+    def free_mb(self) -> float:
+        """Memory that no program has which runs now."""
+        return self.total_mb - sum(ticket.size_mb for ticket in self._running)
+
+    def enter(self, caller: Caller, sizes_mb: Sequence[int] = (0,)) -> list[Ticket]:
+        """Tickets for programs of so much memory each, all or none; each is granted on its own, so a batch cannot
+        block itself.
 
         :raises Busy: when running and queue have no room for that many, or the service is shutting down.
         """
         with self._changed:
             if self._closed:
                 raise self.busy(SHUTTING_DOWN)
-            batch = Batch(self, caller, count)
+            batch = Batch(caller)
+            tickets = [Ticket(self, batch, min(size_mb, self.total_mb)) for size_mb in sizes_mb]
+            batch.tickets.extend(tickets)
             victims = self._who_makes_room(batch)
             self._queue.put(batch)  # before they leave: else its address might lose its turn with them
             for victim in victims:
                 self._refuse(victim, "Other callers have been waiting for a turn.")
             self._grant()
-            return batch.tickets
+            return tickets
 
     def expire(self, batch: Batch) -> None:
         """Refuse a batch whose deadline has come, unless its turn has come first."""
         with self._changed:
             if not batch.has_begun:
                 self._refuse(batch, "No place came free in time.")
+                self._grant()
 
     def leave(self, ticket: Ticket) -> None:
         """Give back what the ticket holds, be it a place or a position in the queue."""
         with self._changed:
             if not self._queue.remove(ticket):
                 self._running.discard(ticket)
-                self._grant()
+            self._grant()  # whoever leaves the queue may have held it up
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -250,6 +153,7 @@ class Admission:
             for batch in {ticket.batch for ticket in self._queue}:
                 if not batch.has_begun:
                     self._refuse(batch, SHUTTING_DOWN)
+            self._grant()
 
     def wait_idle(self, timeout_seconds: float) -> bool:
         """Whether everything that was admitted had ended within the time."""
@@ -266,12 +170,19 @@ class Admission:
 
         :raises Busy: when they have not so many.
         """
-        free_slots = max(0, self.slots - self.running - self.waiting)
-        surplus = self.waiting + len(newcomer.tickets) - free_slots - self.queue_size
+        surplus = self.waiting + len(newcomer.tickets) - self._begin_at_once(newcomer) - self.queue_size
         victims = Load(self._queue, newcomer).victims(surplus) if surplus > 0 else []
         if victims is None:
             raise self.busy("Every place in the queue is taken.")
         return victims
+
+    def _begin_at_once(self, newcomer: Batch) -> int:
+        """How many of a newcomer's programs need not wait, spare places aside. Nobody passes those who do."""
+        if self._queue:
+            return 0
+        sums_mb = itertools.accumulate(ticket.size_mb for ticket in newcomer.tickets)
+        fitting = sum(size_mb <= self.free_mb for size_mb in sums_mb)
+        return min(fitting, max(0, self.slots - self.running))
 
     def _refuse(self, batch: Batch, reason: str) -> None:
         """Refuse those of a batch that still wait."""
@@ -281,15 +192,19 @@ class Admission:
                 ticket.decided.set()
 
     def _grant(self) -> None:
-        while self._queue and len(self._running) < self.slots:
-            self._begin(self._queue.take())
-        while self._queue and len(self._running) < self.slots + self.spare:
-            ticket = self._queue.take_of_others({ticket.batch.share for ticket in self._running})
-            if ticket is None:
-                return
+        while (ticket := self._next()) and ticket.size_mb <= self.free_mb:
             self._begin(ticket)
 
-    def _begin(self, ticket: Ticket) -> None:
+    def _next(self) -> Claim | None:
+        """Whoever may have the next place, as far as there is one."""
+        if self.running < self.slots:
+            return self._queue.next_of_others()
+        if self.running < self.slots + self.spare:
+            return self._queue.next_of_others({ticket.batch.share for ticket in self._running})
+        return None
+
+    def _begin(self, ticket: Claim) -> None:
+        self._queue.take(ticket)
         self._running.add(ticket)
         ticket.batch.has_begun = True
         ticket.decided.set()

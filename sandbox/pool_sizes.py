@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+from pydantic_settings import NoDecode
 
 from sandbox.errors import InvalidRequest
 from sandbox.languages import DEFAULT, resolve
 
 POOL_ENTRY = re.compile(r"\s*([^:\s]+)\s*:\s*([0-9]{1,2})\s*")
 MAX_POOL = 64
+
+PoolSizes = Annotated[dict[str, int], NoDecode]
+"""`LANGUAGE:NUMBER`, comma-separated, in the environment."""
+
+
+def sizes_in(value: object) -> object:
+    """`pool_sizes` of a text, or of a dict as if it were one; anything else as it is."""
+    if isinstance(value, dict):
+        value = ",".join(f"{name}:{number}" for name, number in value.items())
+    return pool_sizes(value) if isinstance(value, str) else value
 
 
 def pool_sizes(text: str) -> dict[str, int]:

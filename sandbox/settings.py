@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sandbox.languages import LANGUAGES
 from sandbox.models import Limits
 from sandbox.packs import PACKS
-from sandbox.pool_sizes import pool_sizes
+from sandbox.pool_sizes import PoolSizes, sizes_in
 
 PREFIX = "SCE_"
 ENV_FILE = ".env"
@@ -34,9 +34,6 @@ MIN_SECRET_CHARACTERS = 32
 
 NameList = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment."""
-
-PoolSizes = Annotated[dict[str, int], NoDecode]
-"""`LANGUAGE:NUMBER`, comma-separated, in the environment."""
 
 
 class SettingsError(Exception):
@@ -106,6 +103,12 @@ class Settings(BaseSettings):
     output_stop_bytes: int = _row(
         64 << 20, "Output after which a program is stopped.", unit="bytes", ge=1024, le=1 << 40
     )
+
+    # What a request may ask for instead.
+    max_timeout_seconds: float = _row(60, "Most wall time a request may ask for.", unit="seconds", ge=1, le=3600)
+    max_memory_mb: int = _row(512, "Most memory a request may ask for.", unit="MiB", ge=32, le=65536)
+    max_output_bytes: int = _row(4 << 20, "Most output a request may have kept.", unit="bytes", ge=1024, le=1 << 26)
+    max_processes: int = _row(256, "Most processes and threads a request may ask for.", unit="tasks", ge=16, le=4096)
 
     # What is accepted.
     max_code_characters: int = _row(5000, "Length of a single-file program.", unit="characters", ge=1, le=1_000_000)
@@ -197,9 +200,7 @@ class Settings(BaseSettings):
     @field_validator("pool", mode="before")
     @classmethod
     def _split_pool(cls, value: object) -> object:
-        if isinstance(value, dict):
-            value = ",".join(f"{name}:{number}" for name, number in value.items())
-        return pool_sizes(value) if isinstance(value, str) else value
+        return sizes_in(value)
 
     @field_validator("cookie_secret")
     @classmethod
@@ -235,6 +236,18 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """What one run may use."""
         return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+
+    @property
+    def most(self) -> Limits:
+        """What a request may ask for: no less than it gets without asking, and no more than can ever be had."""
+        usual = self.limits
+        return replace(
+            usual,
+            timeout_seconds=max(usual.timeout_seconds, self.max_timeout_seconds),
+            memory_mb=max(usual.memory_mb, min(self.max_memory_mb, self.effective_containers_mb())),
+            output_bytes=max(usual.output_bytes, self.max_output_bytes),
+            pids=max(usual.pids, self.max_processes),
+        )
 
     def effective_concurrent_runs(self) -> int:
         """The number of programs that run at once: the setting, or two for each CPU that one may use.

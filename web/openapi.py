@@ -6,6 +6,7 @@ the settings by one hook: a field names them with `from_settings`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -195,5 +196,5 @@ def _finished(schema: Any, settings: Settings) -> Any:
 def _setting(name: str, settings: Settings) -> Any:
     if "{" in name:
         return name.format(**settings.model_dump())
-    value = getattr(settings, name)
+    value = functools.reduce(getattr, name.split("."), settings)
     return value() if callable(value) else value

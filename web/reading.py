@@ -74,6 +74,9 @@ _KINDS = {
     "string_type": "a string",
     "list_type": "a list",
     "dict_type": "an object",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
     "model_type": "an object",
     "file_type": 'a string or {"base64": a string}',
 }

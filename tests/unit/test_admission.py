@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sandbox.admission import POLL_SECONDS, Admission, Batch, Ticket
+from sandbox.admission import POLL_SECONDS, Admission, Ticket
 from sandbox.errors import Busy, Cancelled
 from sandbox.models import Caller
+from sandbox.settings import load
+from sandbox.turns import Batch, Claim
 
 PATIENT = 60.0
 
@@ -30,7 +34,7 @@ def enter(admission: Admission, address: str, owner: str = "") -> Ticket:
     return ticket
 
 
-def granted(ticket: Ticket) -> bool:
+def granted(ticket: Claim) -> bool:
     return ticket.decided.is_set() and not ticket.refusal
 
 
@@ -152,6 +156,71 @@ def test_an_owner_has_a_share_of_each_address_he_comes_from() -> None:
     assert granted(elsewhere)
 
 
+# --- Memory -----------------------------------------------------------------------------------------------
+
+
+def test_what_runs_together_takes_no_more_memory_than_there_is() -> None:
+    admission = Admission(slots=5, queue_size=10, queue_seconds=PATIENT, total_mb=1000)
+    small, large, last = (admission.enter(Caller("a"), [size_mb])[0] for size_mb in (400, 600, 1))
+    assert [granted(ticket) for ticket in (small, large, last)] == [True, True, False]
+    admission.leave(small)
+    assert granted(last)
+
+
+def test_a_large_program_waits_at_the_head_and_small_ones_do_not_pass_it() -> None:
+    admission = Admission(slots=5, queue_size=10, queue_seconds=PATIENT, spare=1, total_mb=1000)
+    running = admission.enter(Caller("a"), [300, 300, 300])
+    (large,) = admission.enter(Caller("b"), [600])
+    small = [admission.enter(Caller(address), [100])[0] for address in "cd"]
+    for ticket in running:
+        assert not any(map(granted, (large, *small)))
+        admission.leave(ticket)
+        if granted(large):
+            break
+    assert granted(large) and ticket is running[1], "as soon as there is memory enough"
+    assert [granted(each) for each in small] == [True, False]
+
+
+@pytest.mark.parametrize("gives_up", ["leave", "expire"])
+def test_those_behind_a_large_program_that_gives_up_need_not_wait_any_longer(gives_up: str) -> None:
+    admission = Admission(slots=5, queue_size=10, queue_seconds=PATIENT, total_mb=1000)
+    enter(admission, "a")
+    admission.enter(Caller("a"), [600])
+    (large,) = admission.enter(Caller("b"), [600])
+    (small,) = admission.enter(Caller("c"), [100])
+    assert not granted(small)
+    if gives_up == "leave":
+        admission.leave(large)
+    else:
+        admission.expire(large.batch)
+    assert granted(small)
+
+
+def test_a_program_that_is_larger_than_all_memory_runs_alone() -> None:
+    admission = Admission(slots=5, queue_size=10, queue_seconds=PATIENT, total_mb=100)
+    large, small = (admission.enter(Caller("a"), [size_mb])[0] for size_mb in (200, 1))
+    assert granted(large) and not granted(small)
+    admission.leave(large)
+    assert granted(small)
+
+
+def test_programs_that_wait_for_memory_take_room_in_the_queue() -> None:
+    admission = Admission(slots=5, queue_size=2, queue_seconds=PATIENT, total_mb=1000)
+    enter(admission, "a")
+    admission.enter(Caller("a"), [1000])
+    with pytest.raises(Busy):
+        admission.enter(Caller("b"), [500, 500, 500])
+    assert [granted(ticket) for ticket in admission.enter(Caller("b"), [500, 500])] == [False, False]
+    with pytest.raises(Busy):
+        admission.enter(Caller("b"), [1])
+
+
+def test_the_usual_program_fits_however_little_memory_there_is(tmp_path: Path) -> None:
+    assert Admission.of(load(data_dir=tmp_path, containers_mb=100)).total_mb == 128
+    assert Admission.of(load(data_dir=tmp_path, containers_mb=100, max_concurrent_runs=4)).total_mb == 512
+    assert Admission.of(load(data_dir=tmp_path, containers_mb=4000, max_concurrent_runs=4)).total_mb == 4000
+
+
 # --- A full queue -----------------------------------------------------------------------------------------
 
 
@@ -231,7 +300,7 @@ def test_the_heaviest_address_makes_room_before_an_owner_at_ones_own() -> None:
 
 def test_a_batch_larger_than_the_places_does_not_block_itself() -> None:
     admission = Admission(slots=1, queue_size=10, queue_seconds=PATIENT)
-    tickets = admission.enter(Caller("a"), 5)
+    tickets = admission.enter(Caller("a"), [0] * 5)
 
     def run_one(ticket: Ticket) -> float:
         with ticket:
@@ -247,11 +316,11 @@ def test_a_batch_larger_than_the_places_does_not_block_itself() -> None:
 def test_a_batch_is_taken_whole_or_not_at_all(count: int, fits: bool) -> None:
     admission = Admission(slots=2, queue_size=4, queue_seconds=PATIENT)
     if fits:
-        assert len(admission.enter(Caller("a"), count)) == count
+        assert len(admission.enter(Caller("a"), [0] * count)) == count
         assert admission.running + admission.waiting == count
     else:
         with pytest.raises(Busy):
-            admission.enter(Caller("a"), count)
+            admission.enter(Caller("a"), [0] * count)
         assert (admission.running, admission.waiting) == (0, 0)
 
 
@@ -260,14 +329,16 @@ def test_a_batch_that_does_not_fit_pushes_nobody_out() -> None:
     enter(admission, "noisy")
     queued = [enter(admission, address) for address in ["noisy"] * 5 + ["other"]]
     with pytest.raises(Busy):
-        admission.enter(Caller("quiet"), 3)  # one of noisy's would do for the first, but there are not three to be had
+        admission.enter(
+            Caller("quiet"), [0] * 3
+        )  # one of noisy's would do for the first, but there are not three to be had
     assert not any(ticket.decided.is_set() for ticket in queued)
     assert admission.waiting == 6
 
 
 def test_a_batch_that_has_begun_keeps_its_places_in_the_queue() -> None:
     admission = Admission(slots=1, queue_size=3, queue_seconds=0.2)
-    tickets = admission.enter(Caller("a"), 4)
+    tickets = admission.enter(Caller("a"), [0] * 4)
 
     def run_one(ticket: Ticket) -> None:
         with ticket:
@@ -285,7 +356,7 @@ def test_a_batch_that_has_begun_keeps_its_places_in_the_queue() -> None:
 def test_a_batch_whose_turn_has_not_come_is_refused_whole() -> None:
     admission = Admission(slots=1, queue_size=10, queue_seconds=0.1)
     enter(admission, "other")
-    batch = admission.enter(Caller("a"), 3)
+    batch = admission.enter(Caller("a"), [0] * 3)
     with pytest.raises(Busy, match="in time"):
         batch[1].wait(never)
     assert all(ticket.refusal for ticket in batch)
@@ -295,9 +366,9 @@ def test_a_batch_whose_turn_has_not_come_is_refused_whole() -> None:
 def test_a_newcomer_takes_the_room_of_a_whole_batch_and_no_more() -> None:
     admission = Admission(slots=1, queue_size=7, queue_seconds=PATIENT)
     enter(admission, "noisy")
-    older, newer, single = (admission.enter(Caller("noisy"), count) for count in (3, 3, 1))
+    older, newer, single = (admission.enter(Caller("noisy"), [0] * count) for count in (3, 3, 1))
     admission.leave(newer[0])  # as if that one alone had been given up
-    newcomer = admission.enter(Caller("quiet"), 3)
+    newcomer = admission.enter(Caller("quiet"), [0] * 3)
     assert [ticket.decided.is_set() for ticket in older] == [False] * 3
     assert all(ticket.refusal for ticket in (*newer[1:], *single))
     assert not any(ticket.decided.is_set() for ticket in newcomer)
@@ -365,7 +436,7 @@ def test_closing_refuses_those_who_wait_and_lets_those_who_run_finish() -> None:
 
 def test_closing_lets_a_batch_that_has_begun_go_on() -> None:
     admission = Admission(slots=1, queue_size=5, queue_seconds=PATIENT)
-    first, second = admission.enter(Caller("a"), 2)
+    first, second = admission.enter(Caller("a"), [0] * 2)
     admission.close()
     admission.leave(first)
     assert granted(second)
@@ -397,7 +468,7 @@ def test_a_spare_place_is_for_an_owner_who_runs_nothing() -> None:
 
 def test_a_spare_place_that_nobody_may_have_waits_for_a_newcomer() -> None:
     admission = Admission(slots=1, queue_size=6, queue_seconds=PATIENT, spare=1)
-    batch = admission.enter(Caller("a", "x"), 3)
+    batch = admission.enter(Caller("a", "x"), [0] * 3)
     assert [granted(ticket) for ticket in batch] == [True, False, False]
     (newcomer,) = admission.enter(Caller("a", "y"))
     assert granted(newcomer)
@@ -405,10 +476,10 @@ def test_a_spare_place_that_nobody_may_have_waits_for_a_newcomer() -> None:
 
 def test_an_address_keeps_its_turn_when_one_of_its_owners_makes_room_for_another() -> None:
     admission = Admission(slots=2, queue_size=6, queue_seconds=PATIENT)
-    long = admission.enter(Caller("b", "y"), 4)
-    heavy = admission.enter(Caller("a", "x"), 4)
+    long = admission.enter(Caller("b", "y"), [0] * 4)
+    heavy = admission.enter(Caller("a", "x"), [0] * 4)
     admission.leave(long[0])
-    (light,) = admission.enter(Caller("a", "z"), 2)[:1]
+    (light,) = admission.enter(Caller("a", "z"), [0] * 2)[:1]
     assert all(ticket.refusal for ticket in heavy)
     admission.leave(long[1])
     assert granted(light)
@@ -418,32 +489,45 @@ class AnyOrder(RuleBasedStateMachine):
     """Whatever happens in whatever order, the books balance, nobody is passed over, and no place lies idle."""
 
     spare = 0
+    total_mb = math.inf
+    """Of programs that take from 1 to 10 MB."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.admission = Admission(slots=2, queue_size=6, queue_seconds=PATIENT, spare=self.spare)
+        self.admission = Admission(
+            slots=2, queue_size=6, queue_seconds=PATIENT, spare=self.spare, total_mb=self.total_mb
+        )
         self.tickets: list[Ticket] = []
+        self.begun: list[Claim] = []
+        """Those whose turn came since this was last looked at, in order: a large program leaves room for several."""
+        begin = self.admission._begin
+        self.admission._begin = lambda ticket: begin(ticket) or self.begun.append(ticket)  # type: ignore[method-assign]
         self.waited: set[Ticket] = set()
         """Those that waited when this was last looked at."""
         self.passed: dict[Name, Counter[Name]] = {}
         """Address or owner -> how many places others got since it waits or had one."""
 
-    @rule(address=st.sampled_from("ab"), owner=st.sampled_from(["", "x", "y", "z"]), count=st.integers(1, 4))
-    def newcomer(self, address: str, owner: str, count: int) -> None:
+    @rule(
+        address=st.sampled_from("ab"),
+        owner=st.sampled_from(["", "x", "y", "z"]),
+        sizes_mb=st.lists(st.integers(1, 10), min_size=1, max_size=4),
+    )
+    def newcomer(self, address: str, owner: str, sizes_mb: list[int]) -> None:
         decided = [ticket for ticket in self.tickets if ticket.decided.is_set()]
         before = waiting(self.tickets)
         try:
-            tickets = self.admission.enter(Caller(address, owner), count)
+            tickets = self.admission.enter(Caller(address, owner), sizes_mb)
         except Busy:
             assert [ticket for ticket in self.tickets if ticket.decided.is_set()] == decided
             return
         self.tickets += tickets
         mine, after = tickets[0].batch, waiting(self.tickets)
-        for victim in {ticket.batch for ticket in before - after}:
+        for victim in {ticket.batch for ticket in before - after if ticket.refusal}:
             own = victim.address == mine.address
             assert victim.share != mine.share
             assert share(before, victim, own) > share(after, mine, own), "of somebody who had no more"
-        assert all(ticket.refusal for ticket in before - after)
+        others = {ticket for ticket in before - after if not ticket.refusal}
+        assert others <= {*self.begun} and (not others or self.total_mb < math.inf), "whom a large victim held up"
 
     @precondition(lambda self: self.tickets)
     @rule(data=st.data())
@@ -478,13 +562,15 @@ class AnyOrder(RuleBasedStateMachine):
             {bool(t.refusal) for t in ticket.batch.tickets if t in self.tickets} == {True, False}
             for ticket in self.tickets
         ), "a batch was refused in part"
-        if admission.waiting:
-            assert admission.running >= admission.slots
+        assert sum(ticket.size_mb for ticket in admission._running) <= self.total_mb
+        if (first := admission._queue.next_of_others()) and admission.running < admission.slots:
+            assert first.size_mb > admission.free_mb, "a place lies idle"
 
     @invariant()
     def nobody_is_passed_over_twice(self) -> None:
         """While an address, or an owner at it, waits, each other one gets at most one place before its own."""
-        came = [ticket for ticket in self.waited if granted(ticket) and ticket in self.admission._running]
+        came = [ticket for ticket in self.begun if ticket in self.waited]
+        self.begun.clear()
         names = {name for ticket in self.waited for name in (ticket.batch.address, ticket.batch.share)}
         for ticket in came:
             address, owner = ticket.batch.share
@@ -532,6 +618,31 @@ class WithASpare(AnyOrder):
 
 TestWithASpare = WithASpare.TestCase
 TestWithASpare.settings = TestAnyOrder.settings
+
+
+class WithLittleMemory(AnyOrder):
+    """The same where two programs fit, or one: then, too, nobody is passed over, and it is never more than there is."""
+
+    total_mb = 12
+
+
+TestWithLittleMemory = WithLittleMemory.TestCase
+TestWithLittleMemory.settings = TestAnyOrder.settings
+
+
+class WithASpareAndLittleMemory(WithASpare):
+    """A spare place is only one where there is memory for it."""
+
+    total_mb = 16
+
+    @invariant()
+    def nobody_is_passed_over_twice(self) -> None:
+        if self.admission.running > self.admission.slots:
+            assert min(Counter(ticket.batch.share for ticket in self.admission._running).values()) == 1
+
+
+TestWithASpareAndLittleMemory = WithASpareAndLittleMemory.TestCase
+TestWithASpareAndLittleMemory.settings = TestAnyOrder.settings
 
 
 def test_every_place_comes_back_exactly_once_under_concurrency(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ RANKS = {
     "sandbox.addresses": 1,
     "sandbox.packs": 0,
     "sandbox.languages": 1,
+    "sandbox.turns": 2,
     "sandbox.pool_sizes": 2,
     "sandbox.settings": 3,
     "sandbox.admission": 4,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
+from sandbox.intake.limits import limits_of
 from sandbox.models import Caller
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT
@@ -381,6 +383,98 @@ def test_files_are_bounded_unpacked_too(tmp_path: Path) -> None:
         response = client.post("/run", json={"files": {"a.py": "x" * size}})
         assert response.status_code == status
     assert response.get_json()["code"] == "archive_too_large"
+
+
+# --- Limits -------------------------------------------------------------------------------------------------
+
+
+def test_a_request_may_ask_for_limits_at_every_door(client: FlaskClient, executor: FakeExecutor) -> None:
+    limits = {"timeout_seconds": 1.5, "memory_mb": 256, "output_bytes": 2048, "processes": 16}
+    body = {"code": "1", "limits": limits}
+    query = "&".join(f"{name}={value}" for name, value in limits.items())
+    assert client.post("/run", json=body).status_code == 200
+    assert client.post("/run-batch", json={"tasks": [body, {"code": "1"}]}).status_code == 200
+    assert client.post("/run-zip", data=form(limits=json.dumps(limits))).status_code == 200
+    assert client.put(f"/run/python?{query}", data=b"1").status_code == 200
+    given = [request.limits for request in executor.requests]
+    assert given.pop(2) is None, "the other task asked for none"
+    usual = load().limits
+    assert set(given) == {replace(usual, timeout_seconds=1.5, memory_mb=256, output_bytes=2048, pids=16)}
+
+
+@pytest.mark.parametrize("limits", [None, {}])
+def test_limits_may_say_nothing(client: FlaskClient, executor: FakeExecutor, limits: object) -> None:
+    assert client.post("/run", json={"code": "1", "limits": limits}).status_code == 200
+    assert client.post("/run-zip", data=form(limits="")).status_code == 200
+    assert [request.limits for request in executor.requests] == [None, None]
+
+
+def test_less_memory_has_a_smaller_shm_and_more_has_no_larger_one(client: FlaskClient, executor: FakeExecutor) -> None:
+    for memory_mb in (32, 64, 128, 256):
+        client.post("/run", json={"code": "1", "limits": {"memory_mb": memory_mb}})
+    assert [request.limits.shm_mb for request in executor.requests if request.limits] == [4, 8, 16, 16]
+
+
+@pytest.mark.parametrize(
+    ("name", "outside", "inside", "words"),
+    [
+        ("timeout_seconds", [0.99, 60.01, 0, -1, 1e400], [1, 60, 59.5], "from 1 to 60."),
+        ("memory_mb", [31, 513, 0, -1, 10**30], [32, 512], "from 32 to 512."),
+        ("output_bytes", [1023, (4 << 20) + 1], [1024, 4 << 20], "from 1024 to 4194304."),
+        ("processes", [15, 257], [16, 256], "from 16 to 256."),
+    ],
+)
+def test_limits_are_bounded_and_the_bounds_are_told(
+    client: FlaskClient, executor: FakeExecutor, name: str, outside: list[float], inside: list[float], words: str
+) -> None:
+    for value in inside:
+        assert client.post("/run", json={"code": "1", "limits": {name: value}}).status_code == 200
+    executor.requests.clear()
+    for value in outside:
+        body = {"code": "1", "limits": {name: value}}
+        for path, data in (("/run", body), ("/run-batch", {"tasks": [body]})):
+            answer = client.post(path, data=json.dumps(data), content_type="application/json")
+            assert (answer.status_code, answer.get_json()["code"]) == (400, "bad_limits"), value
+            assert answer.get_json()["error"].endswith(f"limits.{name} may be {words}")
+        assert client.post("/run-zip", data=form(limits=json.dumps({name: value}))).get_json()["code"] == "bad_limits"
+        assert client.put(f"/run/python?{name}={value}", data=b"1").get_json()["code"] == "bad_limits"
+    assert executor.requests == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "sentence"),
+    [
+        ([], "wrong_type", "limits must be an object."),
+        ({"memory_mb": "256"}, "wrong_type", "limits.memory_mb must be a whole number."),
+        ({"memory_mb": 256.5}, "wrong_type", "limits.memory_mb must be a whole number."),
+        ({"memory_mb": True}, "wrong_type", "limits.memory_mb must be a whole number."),
+        ({"timeout_seconds": "9"}, "wrong_type", "limits.timeout_seconds must be a number."),
+        ({"cpus": 2}, "unknown_field", "unknown field limits.cpus."),
+    ],
+)
+def test_what_is_wrong_with_limits_is_named(refused: Refused, limits: object, code: str, sentence: str) -> None:
+    assert refused("/run", {"code": "1", "limits": limits}) == (400, code, sentence)
+    assert refused("/run-zip", form(limits=json.dumps(limits)), "multipart/form-data")[:2] == (400, "wrong_type")
+
+
+@pytest.mark.parametrize("query", ["memory_mb=x", "memory_mb=1.5", "cpus=2", "timeout_seconds=", "timeout_seconds=nan"])
+def test_what_is_wrong_with_limits_in_a_query_is_a_400(client: FlaskClient, query: str) -> None:
+    empty = query.endswith("=")
+    assert client.put(f"/run/python?{query}", data=b"1").status_code == (200 if empty else 400)
+
+
+def test_the_limits_of_a_form_are_not_parsed_when_they_are_thousands(refused: Refused) -> None:
+    fields = form(limits=UNKNOWN_KEYS.decode()[: 100 << 10])
+    assert refused("/run-zip", fields, "multipart/form-data")[:2] == (400, "too_many_values")
+
+
+def test_nobody_can_be_asked_for_less_than_the_usual_or_for_more_than_there_is(tmp_path: Path) -> None:
+    generous = load(data_dir=tmp_path, timeout_seconds=100, memory_mb=1024, max_memory_mb=2048, containers_mb=1500)
+    assert (generous.most.timeout_seconds, generous.most.memory_mb) == (100, 1500)
+    assert limits_of({"timeout_seconds": 100, "memory_mb": 1500}, generous)
+    tiny = load(data_dir=tmp_path, timeout_seconds=0.5, containers_mb=64)
+    assert (tiny.most.timeout_seconds, tiny.most.memory_mb) == (60, 128)
+    assert limits_of({"timeout_seconds": 0.5, "memory_mb": 128}, tiny)
 
 
 # --- Source -------------------------------------------------------------------------------------------------

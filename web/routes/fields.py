@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter
 
 from sandbox import languages
 from sandbox.intake.inputs import NOT_BLANK
+from sandbox.intake.limits import LEAST, PIDS
 from web.openapi import from_settings
 
 LANGUAGE_NAMES = [name for language in languages.LANGUAGES.values() for name in (language.name, *language.aliases)]
@@ -25,12 +26,35 @@ Arg = Annotated[
 Args = Annotated[list[Arg], FailFast(), Field(json_schema_extra=from_settings(maxItems="max_args"))]
 
 
+def _limit(name: str, description: str | None = None) -> Any:
+    least = LEAST["processes" if name == PIDS else name]
+    bounds: dict[str, Any] = {"minimum": least} | from_settings(maximum=f"most.{name}")
+    return Field(None, description=description, json_schema_extra=bounds)
+
+
 class Encoded(BaseModel):
     """Contents that are no text."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     base64: str
+
+
+class Limits(BaseModel):
+    """What this run may use; where it says nothing, what every run may."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    timeout_seconds: float = _limit("timeout_seconds")
+    memory_mb: int = _limit("memory_mb")
+    output_bytes: int = _limit("output_bytes", "Bytes kept of each stream.")
+    processes: int = _limit("pids", "Processes and threads.")
+
+
+class LimitsQuery(Limits):
+    """The same, in a query, where all is text."""
+
+    model_config = ConfigDict(strict=False)
 
 
 class _OneProblem:

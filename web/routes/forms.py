@@ -13,14 +13,15 @@ from sandbox.errors import InvalidRequest
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_stdin
+from sandbox.intake.limits import limits_of
 from sandbox.models import RunRequest
 from sandbox.settings import Settings
 from web.callers import caller_of
 from web.errors import BodyTooLarge, UnsupportedMediaType
 from web.reading import check_structure, refuse_unknown
 from web.route import Body
-from web.routes.fields import Entry, Language, Stdin
-from web.routes.sizes import args_bytes, structure_bytes
+from web.routes.fields import Entry, Language, Limits, Stdin
+from web.routes.sizes import STRUCTURE_BYTES, args_bytes, structure_bytes
 
 SHOWN_NAME_CHARACTERS = 255
 """How much of an upload's file name is kept; it is only ever shown."""
@@ -43,6 +44,7 @@ class ArchiveForm(BaseModel):
     language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: str = Field("", description="A JSON list of strings.")
+    limits: str = Field("", description="A JSON object, as `limits` of `/run`.")
 
 
 def form_fields_bytes(settings: Settings) -> int:
@@ -68,13 +70,21 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
     args = _parse_args(form.args, settings)
     check_stdin(stdin, settings)
     check_args(args, settings)
+    limits = limits_of(vars(_parse_limits(form.limits)), settings)
     data = form.file.stream.read(settings.max_upload_bytes + 1)
     if len(data) > settings.max_upload_bytes:
         raise BodyTooLarge(f"The archive is larger than the limit of {settings.max_upload_bytes} bytes.")
     archive = check_archive(data, settings, name=(form.file.filename or "")[:SHOWN_NAME_CHARACTERS])
     entry = choose_entry(archive, language, form.entry or None)
-    caller = caller_of(request)
-    return RunRequest(language.name, archive=archive, entry=entry, args=tuple(args), stdin=stdin, caller=caller)
+    return RunRequest(
+        language.name,
+        archive=archive,
+        entry=entry,
+        args=tuple(args),
+        stdin=stdin,
+        limits=limits,
+        caller=caller_of(request),
+    )
 
 
 def _read_form(request: Request, settings: Settings) -> ArchiveForm:
@@ -117,6 +127,16 @@ def _parse_args(text: str, settings: Settings) -> list[str]:
     except ValidationError as problem:
         raise InvalidRequest(
             'args must be a JSON list of strings, such as ["-n", "3"].', code="wrong_type"
+        ) from problem
+
+
+def _parse_limits(text: str) -> Limits:
+    check_structure(text.encode(), STRUCTURE_BYTES)
+    try:
+        return Limits.model_validate_json(text or "{}")
+    except ValidationError as problem:
+        raise InvalidRequest(
+            'limits must be a JSON object of numbers, such as {"memory_mb": 256}.', code="wrong_type"
         ) from problem
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from flask import Response, request
 
 from executor import Executor, new_run_id
 from sandbox.errors import Busy, Cancelled, EngineError, NotFound, QuotaExceeded
+from sandbox.intake.limits import limits_of
 from sandbox.models import RunRequest, RunResult
+from sandbox.settings import Settings
 from web import streaming
 from web.callers import caller_of
 from web.route import Routes, client_gone, to_response
-from web.routes.fields import LANGUAGE
+from web.routes.fields import LANGUAGE, LimitsQuery
 from web.routes.forms import ZIP_BODY
 from web.routes.source import SOURCE_BODY
 from web.routes.tasks import BATCH_BODY, RUN_BODY
@@ -35,7 +37,7 @@ class RunCancelled:
     cancelled: Literal[True] = True
 
 
-def install(routes: Routes, executor: Executor) -> None:
+def install(routes: Routes, settings: Settings, executor: Executor) -> None:
     @routes.add("POST", "/run", body=RUN_BODY, answers=RunResult, errors=RUN_ERRORS, streams=True)
     def run(run_request: RunRequest) -> Response:
         """Run a program of one file or several."""
@@ -50,14 +52,15 @@ def install(routes: Routes, executor: Executor) -> None:
         "PUT",
         "/run/<language>",
         body=SOURCE_BODY,
+        query=LimitsQuery,
         answers=RunResult,
         errors=RUN_ERRORS,
         streams=True,
         variables={"language": LANGUAGE},
     )
-    def run_source(run_request: RunRequest, language: str) -> Response:
+    def run_source(run_request: RunRequest, query: LimitsQuery, language: str) -> Response:
         """Run a program that is the body, as `curl --upload-file` sends it."""
-        return answer_run(run_request)
+        return answer_run(replace(run_request, limits=limits_of(vars(query), settings)))
 
     def answer_run(run_request: RunRequest) -> Response:
         run_id = new_run_id()

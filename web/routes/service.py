@@ -149,5 +149,10 @@ def page_config(settings: Settings) -> Json:
             "max_args": settings.max_args,
             "max_arg_characters": settings.max_arg_characters,
             "output_bytes": settings.output_bytes,
+            "processes": settings.pids,
+            "max_timeout_seconds": settings.most.timeout_seconds,
+            "max_memory_mb": settings.most.memory_mb,
+            "max_output_bytes": settings.most.output_bytes,
+            "max_processes": settings.most.pids,
         },
     }

@@ -14,6 +14,7 @@ from sandbox import languages
 from sandbox.errors import InvalidArchive, InvalidRequest
 from sandbox.intake.files import project_of
 from sandbox.intake.inputs import check_args, check_code, check_stdin
+from sandbox.intake.limits import limits_of
 from sandbox.intake.names import shown
 from sandbox.models import Caller, RunRequest
 from sandbox.settings import Settings
@@ -21,7 +22,7 @@ from web.callers import caller_of
 from web.openapi import from_settings
 from web.reading import read_json
 from web.route import Body
-from web.routes.fields import Args, Code, Content, Encoded, Entry, Files, Language, Stdin
+from web.routes.fields import Args, Code, Content, Encoded, Entry, Files, Language, Limits, Stdin
 from web.routes.sizes import structure_bytes, task_bytes
 
 TASKS = {"minItems": 1} | from_settings(maxItems="effective_batch_tasks")
@@ -43,6 +44,7 @@ class Task(BaseModel):
     language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: Args = Field(default_factory=list)
+    limits: Limits | None = None
 
     @field_validator("code", mode="before")
     @classmethod
@@ -105,6 +107,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
             check_code(task.code, settings)
         check_stdin(task.stdin, settings)
         check_args(task.args, settings)
+        limits = limits_of(vars(task.limits), settings) if task.limits else None
         if task.files or task.entry:
             files = contents_of(task.files)
             archive, entry = project_of(files, language, settings, entry=task.entry, code=task.code)
@@ -117,6 +120,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
         entry=entry,
         args=tuple(task.args),
         stdin=task.stdin,
+        limits=limits,
         caller=caller,
     )
 
