@@ -63,7 +63,7 @@ def create_app(
     routes = Routes(app, settings)
     run.install(routes, settings, executor)
     history_routes.install(routes, history)
-    me.install(routes, executor)
+    me.install(routes, settings, executor)
     service.install(routes, settings, executor)
     metrics_routes.install(routes, settings, numbers)
     return app

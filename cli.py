@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -32,13 +33,12 @@ def key() -> None:
 @click.option("--operator", is_flag=True, help="May see and delete the runs of everybody.")
 @click.option("--runs-at-once", type=int, metavar="N", help="A bound of its own for programs that run or wait.")
 @click.option("--cpu-seconds-per-hour", type=float, metavar="N", help="A bound of its own for CPU time.")
-def add(name: str, operator: bool, runs_at_once: int | None, cpu_seconds_per_hour: float | None) -> None:
+@click.option("--max-code-characters", type=int, metavar="N", help="A bound of its own for the length of code.")
+def add(name: str, operator: bool, **bounds: Any) -> None:
     """Make a key and print it, once."""
     with keys_of_this_folder() as keys:
         try:
-            made = keys.add(
-                name, is_operator=operator, runs_at_once=runs_at_once, cpu_seconds_per_hour=cpu_seconds_per_hour
-            )
+            made = keys.add(name, is_operator=operator, **bounds)
         except ValueError as problem:
             raise click.UsageError(str(problem)) from problem
     click.echo(f"The key of {name}. It works at once, and cannot be shown again:", err=True)
@@ -49,7 +49,7 @@ def add(name: str, operator: bool, runs_at_once: int | None, cpu_seconds_per_hou
 def list_keys() -> None:
     """List the keys: their names, and what they may do."""
     with keys_of_this_folder() as keys:
-        rows = [("NAME", "OPERATOR", "RUNS AT ONCE", "CPU S/HOUR", "CREATED"), *map(_row, keys.all())]
+        rows = [("NAME", "OPERATOR", "RUNS AT ONCE", "CPU S/HOUR", "CODE", "CREATED"), *map(_row, keys.all())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
@@ -87,7 +87,7 @@ def keys_of_this_folder() -> Iterator[Keys]:
 
 
 def _row(key: Key) -> tuple[str, ...]:
-    bounds = [str(bound or "-") for bound in (key.runs_at_once, key.cpu_seconds_per_hour)]
+    bounds = [str(bound or "-") for bound in (key.runs_at_once, key.cpu_seconds_per_hour, key.max_code_characters)]
     return key.name, "yes" if key.is_operator else "-", *bounds, key.created
 
 

@@ -64,6 +64,8 @@ class Caller:
     """His own bound of programs that run or wait; None: that of the settings."""
     cpu_seconds_per_hour: float | None = None
     """His own bound of CPU time; None: that of the settings."""
+    max_code_characters: int | None = None
+    """His own bound of the length of code; None: that of the settings."""
 
     @property
     def has_key(self) -> bool:

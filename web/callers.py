@@ -87,6 +87,7 @@ class Callers:
             sees_nobodys=key.is_operator or not self.key_required,
             runs_at_once=key.runs_at_once,
             cpu_seconds_per_hour=key.cpu_seconds_per_hour,
+            max_code_characters=key.max_code_characters,
         )
 
     def _of_page(self, owner: str) -> Caller:

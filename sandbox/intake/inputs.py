@@ -8,19 +8,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sandbox.errors import InvalidRequest
+from sandbox.models import Caller
 from sandbox.settings import Settings
+
+NOBODY = Caller()
 
 NOT_BLANK = r"[^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """What code must hold, as a pattern: a character that `str.strip` keeps. Each dialect's `\\S` is another set."""
 
 
-def check_code(code: str, settings: Settings) -> None:
+def most_code_characters(caller: Caller, settings: Settings) -> int:
+    """How long code of this caller may be."""
+    return caller.max_code_characters or settings.max_code_characters
+
+
+def check_code(code: str, settings: Settings, caller: Caller = NOBODY) -> None:
     if not code.strip():
         raise InvalidRequest("There is no code to run.", code="empty_code")
-    if len(code) > settings.max_code_characters:
-        raise InvalidRequest(
-            f"The code has {len(code)} characters; the limit is {settings.max_code_characters}.", code="code_too_long"
-        )
+    limit = most_code_characters(caller, settings)
+    if len(code) > limit:
+        raise InvalidRequest(f"The code has {len(code)} characters; the limit is {limit}.", code="code_too_long")
 
 
 def check_stdin(stdin: str, settings: Settings) -> None:

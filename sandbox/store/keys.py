@@ -23,6 +23,8 @@ from sandbox.store.tables import KEYS
 
 PREFIX = "sce_"
 RANDOM_CHARACTERS = 32
+MOST_CODE_CHARACTERS = 100_000
+"""The most that a key may allow, since every body may be as large as the largest that any key allows."""
 ALPHABET = string.ascii_letters + string.digits
 
 KEY = re.compile(f"{PREFIX}[0-9A-Za-z]{{{RANDOM_CHARACTERS}}}")
@@ -44,6 +46,8 @@ class Key:
     cpu_seconds_per_hour: float | None
     """The same."""
     created: str
+    max_code_characters: int | None = None
+    """The same."""
 
 
 class Keys:
@@ -59,13 +63,14 @@ class Keys:
         is_operator: bool = False,
         runs_at_once: int | None = None,
         cpu_seconds_per_hour: float | None = None,
+        max_code_characters: int | None = None,
     ) -> str:
         """A new key, which cannot be shown again.
 
         :raises ValueError: with a sentence, when the name cannot be had, or a bound is none.
         :raises KeysError: when the store cannot be written.
         """
-        _check(name, runs_at_once, cpu_seconds_per_hour)
+        _check(name, runs_at_once, cpu_seconds_per_hour, max_code_characters)
         key = PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_CHARACTERS))
         row = {
             "name": name,
@@ -73,6 +78,7 @@ class Keys:
             "is_operator": is_operator,
             "runs_at_once": runs_at_once,
             "cpu_seconds_per_hour": cpu_seconds_per_hour,
+            "max_code_characters": max_code_characters,
             "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
         with self._database.writing(KeysError) as connection:
@@ -121,7 +127,9 @@ def hash_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _check(name: str, runs_at_once: int | None, cpu_seconds_per_hour: float | None) -> None:
+def _check(
+    name: str, runs_at_once: int | None, cpu_seconds_per_hour: float | None, max_code_characters: int | None
+) -> None:
     if not NAME.fullmatch(name):
         raise ValueError(
             "A name has up to 64 letters, digits, dots, dashes and underscores; the first is a letter or a digit."
@@ -130,3 +138,5 @@ def _check(name: str, runs_at_once: int | None, cpu_seconds_per_hour: float | No
         raise ValueError("Runs at once are a number from 1 to 10000.")
     if cpu_seconds_per_hour is not None and not 0.001 <= cpu_seconds_per_hour <= 10_000_000:
         raise ValueError("CPU seconds per hour are a number from 0.001 to 10000000.")
+    if max_code_characters is not None and not 1 <= max_code_characters <= MOST_CODE_CHARACTERS:
+        raise ValueError(f"Code characters are a number from 1 to {MOST_CODE_CHARACTERS}.")

@@ -83,7 +83,8 @@ def _version(connection: Connection) -> int:
         return int(number)
     if not tables.has_table(RUNS.name):
         return 0
-    there = {column["name"] for column in tables.get_columns(RUNS.name)} | {*tables.get_table_names()}
+    names = tables.get_table_names()
+    there = {column["name"] for name in names for column in tables.get_columns(name)} | {*names}
     return max((each.version for each in MIGRATIONS if each.adds in there), default=1)
 
 
@@ -91,7 +92,7 @@ def _version(connection: Connection) -> int:
 class Migration:
     version: int
     adds: str
-    """A column of `runs`, or a table, that no earlier version has."""
+    """A column, or a table, that no earlier version has."""
     take: Callable[[Connection], None]
 
 
@@ -139,10 +140,16 @@ def _add_keys(connection: Connection) -> None:
     )
 
 
+def _let_keys_send_more_code(connection: Connection) -> None:
+    """Keys get a bound of their own for the length of code."""
+    connection.exec_driver_sql("ALTER TABLE api_keys ADD COLUMN max_code_characters INTEGER")
+
+
 MIGRATIONS = (
     Migration(2, "stored_bytes", _part_long_text),
     Migration(3, "result", _gather_results),
     Migration(4, "api_keys", _add_keys),
+    Migration(5, "max_code_characters", _let_keys_send_more_code),
 )
 
 SCHEMA_VERSION = MIGRATIONS[-1].version

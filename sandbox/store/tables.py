@@ -55,4 +55,5 @@ KEYS = Table(
     Column("runs_at_once", Integer),
     Column("cpu_seconds_per_hour", Float),
     Column("created", String(32), nullable=False),
+    Column("max_code_characters", Integer),
 )

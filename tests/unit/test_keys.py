@@ -20,14 +20,16 @@ def keys(database: Database) -> Keys:
 
 
 def test_a_key_is_found_with_what_it_was_made_with(keys: Keys) -> None:
-    key = keys.add("ada", is_operator=True, runs_at_once=3, cpu_seconds_per_hour=0.5)
+    key = keys.add("ada", is_operator=True, runs_at_once=3, cpu_seconds_per_hour=0.5, max_code_characters=20_000)
     found = keys.find(key)
     assert found is not None
     assert (found.name, found.is_operator, found.runs_at_once, found.cpu_seconds_per_hour) == ("ada", True, 3, 0.5)
+    assert found.max_code_characters == 20_000
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found.created)
     plain = keys.find(keys.add("bob"))
     assert plain is not None
     assert (plain.is_operator, plain.runs_at_once, plain.cpu_seconds_per_hour) == (False, None, None)
+    assert plain.max_code_characters is None
 
 
 def test_a_key_has_190_random_bits_and_none_is_like_another(keys: Keys) -> None:
@@ -79,6 +81,8 @@ def test_another_name_is_refused(keys: Keys, name: str) -> None:
         {"cpu_seconds_per_hour": math.inf},
         {"cpu_seconds_per_hour": 1e-308},
         {"cpu_seconds_per_hour": 1e300},
+        {"max_code_characters": 0},
+        {"max_code_characters": 100_001},
     ],
 )
 def test_a_bound_that_is_none_is_refused(keys: Keys, bounds: dict[str, float]) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, inspect
 
 from sandbox.errors import HistoryError
 from sandbox.models import Caller, RunRequest
+from sandbox.store.keys import Keys, hash_of
 from sandbox.store.rows import HEAD_CHARACTERS
 from tests.conftest import ROOT
 from tests.databases import NOBODY, Database, fill, ids, result
@@ -97,6 +98,34 @@ def test_a_database_of_version_3_keeps_its_runs(database: Database) -> None:
     check_that_runs_were_kept(database)
 
 
+def write_version_4(database: Database) -> None:
+    """A database as version 4 has made it: there were keys, with two bounds of their own."""
+    write_version_3(database)
+    database.execute(
+        "UPDATE history_version SET version = 4",
+        "CREATE INDEX runs_of_owner ON runs (owner, seq)",
+        "CREATE TABLE api_keys (name VARCHAR(64) NOT NULL, hash VARCHAR(64) NOT NULL, is_operator BOOLEAN NOT NULL, "
+        "runs_at_once INTEGER, cpu_seconds_per_hour FLOAT, created VARCHAR(32) NOT NULL, PRIMARY KEY (name), "
+        "UNIQUE (hash))",
+    )
+
+
+def test_a_database_of_version_4_keeps_its_runs(database: Database) -> None:
+    write_version_4(database)
+    check_that_runs_were_kept(database)
+
+
+def test_a_key_of_an_older_version_goes_on(database: Database) -> None:
+    write_version_4(database)
+    database.execute(
+        "INSERT INTO api_keys VALUES ('ada', :hash, :is_operator, 3, NULL, '2026-01-01T00:00:00Z')",
+        hash=hash_of("sce_" + "a" * 32),
+        is_operator=False,
+    )
+    key = Keys(database.open()).find("sce_" + "a" * 32)
+    assert key and (key.name, key.runs_at_once, key.max_code_characters) == ("ada", 3, None)
+
+
 def test_what_older_versions_ran_is_nobodys(database: Database) -> None:
     write_version_1(database)
     history = database.history()
@@ -104,7 +133,7 @@ def test_what_older_versions_ran_is_nobodys(database: Database) -> None:
     assert ids(history, caller=Caller(owner="key:ada", sees_nobodys=False)) == []
 
 
-@pytest.mark.parametrize("write", [write_version_1, write_version_2, write_version_3])
+@pytest.mark.parametrize("write", [write_version_1, write_version_2, write_version_3, write_version_4])
 def test_an_older_database_ends_with_the_tables_of_a_new_one(
     new_databases: Callable[[], Database], write: Callable[[Database], None]
 ) -> None:

@@ -21,7 +21,7 @@ from sandbox.intake.limits import limits_of
 from sandbox.models import Caller
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT
-from tests.fakes import FakeExecutor, body_limit, web_app
+from tests.fakes import FakeExecutor, body_limit, keys_of, web_app
 
 Refused = Callable[..., tuple[int, str, str]]
 
@@ -235,6 +235,35 @@ def test_code_is_measured_in_characters(
         assert client.post("/run", json={"code": character * length}).status_code == 200
 
 
+def test_a_key_may_allow_more_code_at_every_door_and_anybody_else_has_the_usual(
+    settings: Settings, executor: FakeExecutor
+) -> None:
+    app = web_app(settings, executor)
+    client, code = app.test_client(), "😀" * 100_000
+    ada = {"Authorization": f"Bearer {keys_of(app).add('ada', max_code_characters=100_000)}"}
+    bob = {"Authorization": f"Bearer {keys_of(app).add('bob')}"}
+    task: dict[str, Any] = {"code": code, "stdin": "\x01" * (64 << 10)}
+    batch = {"tasks": [task, {"code": code, "files": {"a.py": "1"}}, *[task] * 3]}
+    for headers, status in ((ada, 200), (bob, 400), ({}, 400)):
+        replies = [
+            client.post("/run", json=task, headers=headers),
+            client.post("/run-batch", json=batch, headers=headers),
+            client.put("/run/python", data=code.encode(), headers=headers),
+        ]
+        assert [reply.status_code for reply in replies] == [status] * 3
+    assert "the limit is 5000." in replies[0].get_json()["error"]
+    longer = client.post("/run", json={"code": code + "x"}, headers=ada).get_json()["error"]
+    assert longer == "The code has 100001 characters; the limit is 100000."
+    limits = [client.get("/me", headers=headers).get_json()["max_code_characters"] for headers in (ada, bob, {})]
+    assert limits == [100_000, 5000, 5000]
+
+
+def test_the_setting_allows_more_code_to_everybody(tmp_path: Path) -> None:
+    client = web_app(load(data_dir=tmp_path, max_code_characters=200_000), FakeExecutor()).test_client()
+    assert client.post("/run", json={"code": "😀" * 200_000}).status_code == 200
+    assert client.put("/run/python", data=("😀" * 200_000).encode()).status_code == 200
+
+
 def test_the_longest_program_may_be_escaped_in_the_longest_way(client: FlaskClient) -> None:
     assert client.post("/run", json={"code": "😀" * 5000, "stdin": "\x01" * (64 << 10)}).status_code == 200
 
@@ -374,7 +403,7 @@ def test_the_files_of_a_request_may_be_as_large_as_an_archive(
 
     assert client.post("/run", data=body(settings.max_upload_bytes), content_type="application/json").status_code == 200
     assert body_limit("/run", settings) < settings.max_upload_bytes + 2_000_000
-    assert body_limit("/run-batch", settings) < settings.max_upload_bytes + 6_000_000
+    assert body_limit("/run-batch", settings) < settings.max_upload_bytes + 10_000_000
 
 
 def test_files_are_bounded_unpacked_too(tmp_path: Path) -> None:
@@ -500,7 +529,8 @@ def test_a_program_may_be_the_whole_body(client: FlaskClient, executor: FakeExec
         ("/run/python", b"\xff", 400, "bad_text"),
         ("/run/python", b"\xed\xa0\x80", 400, "bad_text"),
         ("/run/python", b"x" * 5001, 400, "code_too_long"),
-        ("/run/python", "😀".encode() * 5001, 413, "body_too_large"),
+        ("/run/python", "😀".encode() * 5001, 400, "code_too_long"),
+        ("/run/python", "😀".encode() * 100_001, 413, "body_too_large"),
         ("/run/cobol", b"1", 400, "unsupported_language"),
         ("/run/python/", b"1", 404, "not_found"),
         ("/run/a/b", b"1", 404, "not_found"),
@@ -516,7 +546,7 @@ def test_what_is_wrong_with_a_source_is_named(
 
 def test_the_longest_program_may_be_the_whole_body(client: FlaskClient, settings: Settings) -> None:
     assert client.put("/run/python", data=("😀" * 5000).encode()).status_code == 200
-    assert body_limit("/run/python", settings) == 20_000
+    assert body_limit("/run/python", settings) == 400_000, "as much as a key may allow"
 
 
 # --- Batch --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from executor import Executor
 from sandbox.errors import KeysError
+from sandbox.intake.inputs import most_code_characters
 from sandbox.models import Caller
 from sandbox.quotas import CpuSecondsPerHour, RunsAtOnce
 from sandbox.settings import Settings
@@ -41,9 +42,10 @@ class Me:
     """Whether this server answers only those who have a key."""
     runs_at_once: RunsAtOnce
     cpu_seconds_per_hour: CpuSecondsPerHour
+    max_code_characters: int
 
 
-def install(routes: Routes, executor: Executor) -> None:
+def install(routes: Routes, settings: Settings, executor: Executor) -> None:
     def me_of(caller: Caller) -> Me:
         allowance = executor.allowance(caller)
         return Me(
@@ -52,6 +54,7 @@ def install(routes: Routes, executor: Executor) -> None:
             key_required=current_callers().key_required,
             runs_at_once=allowance.runs_at_once,
             cpu_seconds_per_hour=allowance.cpu_seconds_per_hour,
+            max_code_characters=most_code_characters(caller, settings),
         )
 
     @routes.add("GET", "/me", answers=Me, errors=(WrongKey, KeysError), needs_caller=False)

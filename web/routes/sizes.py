@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.settings import Settings
+from sandbox.store.keys import MOST_CODE_CHARACTERS
 
 CHARACTER_BYTES = 4
 """The longest character in UTF-8."""
@@ -17,9 +18,14 @@ FILE_STRUCTURE_BYTES = 6
 """The same, of each file: the quotation marks of `"name":{"base64":"…"}`, which are more than what is beside them."""
 
 
+def code_characters(settings: Settings) -> int:
+    """The longest code that anybody may send: the server finds the bound of a body before it knows whose it is."""
+    return max(settings.max_code_characters, MOST_CODE_CHARACTERS)
+
+
 def task_bytes(settings: Settings) -> int:
     """The largest task that can be valid, however its characters are escaped, but for its files."""
-    code = settings.max_code_characters * ESCAPED_CHARACTER_BYTES
+    code = code_characters(settings) * ESCAPED_CHARACTER_BYTES
     stdin = settings.max_stdin_bytes * ESCAPED_BYTE_BYTES
     return code + stdin + args_bytes(settings) + 4096
 

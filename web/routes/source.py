@@ -13,7 +13,7 @@ from sandbox.settings import Settings
 from web.callers import caller_of
 from web.route import Body
 from web.routes.fields import Code
-from web.routes.sizes import CHARACTER_BYTES
+from web.routes.sizes import CHARACTER_BYTES, code_characters
 
 
 class Source(RootModel[Code]):
@@ -21,7 +21,7 @@ class Source(RootModel[Code]):
 
 
 def source_bytes(settings: Settings) -> int:
-    return settings.max_code_characters * CHARACTER_BYTES
+    return code_characters(settings) * CHARACTER_BYTES
 
 
 def read_source(request: Request, settings: Settings) -> RunRequest:
@@ -34,8 +34,9 @@ def read_source(request: Request, settings: Settings) -> RunRequest:
         code = request.get_data(cache=False).decode()
     except UnicodeDecodeError:
         raise InvalidRequest("The program is not text in UTF-8.", code="bad_text") from None
-    check_code(code, settings)
-    return RunRequest(language.name, code, caller=caller_of(request))
+    caller = caller_of(request)
+    check_code(code, settings, caller)
+    return RunRequest(language.name, code, caller=caller)
 
 
 SOURCE_BODY = Body(Source, read_source, source_bytes, media_type="text/plain")

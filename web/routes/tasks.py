@@ -104,7 +104,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
     try:
         language = languages.resolve(task.language)
         if task.code or not task.files:
-            check_code(task.code, settings)
+            check_code(task.code, settings, caller)
         check_stdin(task.stdin, settings)
         check_args(task.args, settings)
         limits = limits_of(vars(task.limits), settings) if task.limits else None
