@@ -153,9 +153,9 @@ def test_what_is_wrong_with_a_body_is_named(refused: Refused, body: Any, code: s
 
 
 def test_an_unknown_language_is_told_the_known_ones(refused: Refused) -> None:
-    status, code, sentence = refused("/run", {"code": "1", "language": "ruby"})
+    status, code, sentence = refused("/run", {"code": "1", "language": "cobol"})
     assert (status, code) == (400, "unsupported_language")
-    assert "'ruby'" in sentence and "javascript" in sentence and "python3" in sentence
+    assert "'cobol'" in sentence and "javascript" in sentence and "python3" in sentence
 
 
 def test_a_body_with_a_thousand_wrong_values_is_told_the_first(refused: Refused) -> None:
@@ -504,6 +504,14 @@ def test_nobody_can_be_asked_for_less_than_the_usual_or_for_more_than_there_is(t
     tiny = load(data_dir=tmp_path, timeout_seconds=0.5, containers_mb=64)
     assert (tiny.most.timeout_seconds, tiny.most.memory_mb) == (60, 128)
     assert limits_of({"timeout_seconds": 0.5, "memory_mb": 128}, tiny)
+
+
+def test_a_request_may_name_its_pack(client: FlaskClient, executor: FakeExecutor) -> None:
+    body = {"code": "1", "pack": "science"}
+    assert client.post("/run", json=body).status_code == 200
+    assert client.post("/run-batch", json={"tasks": [body, {"code": "1"}]}).status_code == 200
+    assert client.post("/run-zip", data=form(pack="science")).status_code == 200
+    assert [request.pack for request in executor.requests] == ["science", "science", "", "science"]
 
 
 # --- Source -------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from web.callers import caller_of
 from web.errors import BodyTooLarge, UnsupportedMediaType
 from web.reading import check_structure, refuse_unknown
 from web.route import Body
-from web.routes.fields import Entry, Language, Limits, Stdin
+from web.routes.fields import Entry, Language, Limits, Pack, Stdin
 from web.routes.sizes import STRUCTURE_BYTES, args_bytes, structure_bytes
 
 SHOWN_NAME_CHARACTERS = 255
@@ -44,6 +44,7 @@ class ArchiveForm(BaseModel):
     language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: str = Field("", description="A JSON list of strings.")
+    pack: Pack = ""
     limits: str = Field("", description="A JSON object, as `limits` of `/run`.")
 
 
@@ -83,6 +84,7 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
         args=tuple(args),
         stdin=stdin,
         limits=limits,
+        pack=form.pack,
         caller=caller_of(request),
     )
 

@@ -22,7 +22,7 @@ from web.callers import caller_of
 from web.openapi import from_settings
 from web.reading import read_json
 from web.route import Body
-from web.routes.fields import Args, Code, Content, Encoded, Entry, Files, Language, Limits, Stdin
+from web.routes.fields import Args, Code, Content, Encoded, Entry, Files, Language, Limits, Pack, Stdin
 from web.routes.sizes import structure_bytes, task_bytes
 
 TASKS = {"minItems": 1} | from_settings(maxItems="effective_batch_tasks")
@@ -45,6 +45,7 @@ class Task(BaseModel):
     stdin: Stdin = ""
     args: Args = Field(default_factory=list)
     limits: Limits | None = None
+    pack: Pack = ""
 
     @field_validator("code", mode="before")
     @classmethod
@@ -121,6 +122,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
         args=tuple(task.args),
         stdin=task.stdin,
         limits=limits,
+        pack=task.pack,
         caller=caller,
     )
 
