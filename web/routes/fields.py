@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter
 from sandbox import languages
 from sandbox.intake.inputs import NOT_BLANK
 from sandbox.intake.limits import LEAST, PIDS
+from sandbox.packs import PACKS
 from web.openapi import from_settings
 
 LANGUAGE_NAMES = [name for language in languages.LANGUAGES.values() for name in (language.name, *language.aliases)]
@@ -18,6 +19,8 @@ LANGUAGE_NAMES = [name for language in languages.LANGUAGES.values() for name in 
 Code = Annotated[str, Field(json_schema_extra={"pattern": NOT_BLANK} | from_settings(maxLength="max_code_characters"))]
 Language = Annotated[str, Field(description="In any case.", json_schema_extra={"enum": [*LANGUAGE_NAMES]})]
 LANGUAGE = TypeAdapter(Language).json_schema()
+PACK = {"enum": ["", *PACKS]}
+Pack = Annotated[str, Field(description="In whose image it runs; empty: where it can.", json_schema_extra=PACK)]
 Stdin = Annotated[str, Field(json_schema_extra=from_settings(description="At most {max_stdin_bytes} bytes in UTF-8."))]
 Arg = Annotated[
     str,

@@ -14,13 +14,14 @@ from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_stdin
 from sandbox.intake.limits import limits_of
+from sandbox.intake.packs import check_pack
 from sandbox.models import RunRequest
 from sandbox.settings import Settings
 from web.callers import caller_of
 from web.errors import BodyTooLarge, UnsupportedMediaType
 from web.reading import check_structure, refuse_unknown
 from web.route import Body
-from web.routes.fields import Entry, Language, Limits, Stdin
+from web.routes.fields import Entry, Language, Limits, Pack, Stdin
 from web.routes.sizes import STRUCTURE_BYTES, args_bytes, structure_bytes
 
 SHOWN_NAME_CHARACTERS = 255
@@ -44,6 +45,7 @@ class ArchiveForm(BaseModel):
     language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: str = Field("", description="A JSON list of strings.")
+    pack: Pack = ""
     limits: str = Field("", description="A JSON object, as `limits` of `/run`.")
 
 
@@ -70,6 +72,7 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
     args = _parse_args(form.args, settings)
     check_stdin(stdin, settings)
     check_args(args, settings)
+    check_pack(form.pack, language)
     limits = limits_of(vars(_parse_limits(form.limits)), settings)
     data = form.file.stream.read(settings.max_upload_bytes + 1)
     if len(data) > settings.max_upload_bytes:
@@ -84,6 +87,7 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
         stdin=stdin,
         limits=limits,
         caller=caller_of(request),
+        pack=form.pack,
     )
 
 

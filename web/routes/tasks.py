@@ -16,13 +16,14 @@ from sandbox.intake.files import project_of
 from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.intake.limits import limits_of
 from sandbox.intake.names import shown
+from sandbox.intake.packs import check_pack
 from sandbox.models import Caller, RunRequest
 from sandbox.settings import Settings
 from web.callers import caller_of
 from web.openapi import from_settings
 from web.reading import read_json
 from web.route import Body
-from web.routes.fields import Args, Code, Content, Encoded, Entry, Files, Language, Limits, Stdin
+from web.routes.fields import Args, Code, Content, Encoded, Entry, Files, Language, Limits, Pack, Stdin
 from web.routes.sizes import structure_bytes, task_bytes
 
 TASKS = {"minItems": 1} | from_settings(maxItems="effective_batch_tasks")
@@ -45,6 +46,7 @@ class Task(BaseModel):
     stdin: Stdin = ""
     args: Args = Field(default_factory=list)
     limits: Limits | None = None
+    pack: Pack = ""
 
     @field_validator("code", mode="before")
     @classmethod
@@ -107,6 +109,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
             check_code(task.code, settings, caller)
         check_stdin(task.stdin, settings)
         check_args(task.args, settings)
+        check_pack(task.pack, language)
         limits = limits_of(vars(task.limits), settings) if task.limits else None
         if task.files or task.entry:
             files = contents_of(task.files)
@@ -122,6 +125,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
         stdin=task.stdin,
         limits=limits,
         caller=caller,
+        pack=task.pack,
     )
 
 
