@@ -36,7 +36,7 @@ from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.files import Files, project_of
 from sandbox.intake.inputs import check_args, check_code, check_stdin
-from sandbox.intake.packs import with_pack
+from sandbox.intake.packs import with_hint, with_pack
 from sandbox.models import Caller, Limits, RunRequest, RunResult, Stream
 from sandbox.quotas import Allowance, Quotas
 from sandbox.readiness import Readiness
@@ -78,12 +78,11 @@ class Executor:
         self._observers = (self._quotas.charge, *observers)
         self.settings, self._limits = settings, settings.limits
         self._supply = Supply(settings)
-        self.images = self._supply.images
         self._admission = Admission.of(settings)
         self.numbers = functools.partial(numbers_of, self._admission, self._quotas, self._supply)
         self._held = HeldBytes(settings.max_held_bytes)
         self._runs, self._stopping = CancellableRuns(), threading.Event()
-        self._readiness = Readiness(self._supply.check)
+        self.images, self._readiness = self._supply.images, Readiness(self._supply.check)
 
     def __enter__(self) -> Executor:
         return self
@@ -173,6 +172,7 @@ class Executor:
         result = to_result(
             report, limits, run_id=run_id, language=request.language, queued_ms=queued_ms, runs_before=runs_before
         )
+        result = with_hint(result, self.images.ready())
         self._tell_observers(request, result)
         return result
 

@@ -20,6 +20,7 @@ class Status(str, Enum):
     MEMORY = "memory"
     OUTPUT_LIMIT = "output_limit"
     CANCELLED = "cancelled"
+    COMPILE_ERROR = "compile_error"
 
 
 class Stream(str, Enum):
@@ -118,6 +119,16 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
+class Compilation:
+    """What the compiler of a program said."""
+
+    output: str
+    error: str
+    exit_code: int
+    duration_ms: float
+
+
+@dataclass(frozen=True)
 class RunResult:
     """What the caller gets. Times are whole or fractional milliseconds; memory is in KiB.
 
@@ -142,7 +153,10 @@ class RunResult:
     queued_ms: float = 0.0
     runs_before: int = 0
     """Programs of the same owner that its container had run before; 0 for a fresh one."""
+    compile: Compilation | None = None
+    """None where nothing is compiled. Its CPU time is part of the run's, of one that never began all else is, too."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields, as JSON has them."""
-        return {**vars(self), "status": self.status.value}
+        compilation = self.compile and {**vars(self.compile)}
+        return {**vars(self), "status": self.status.value, "compile": compilation}

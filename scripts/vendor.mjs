@@ -13,7 +13,7 @@ const ROOT = new URL("..", import.meta.url);
 const FOLDER = new URL("static/vendor/", ROOT);
 
 /** What the files in sandbox/languages call their grammars. An editor colours nothing in a language without one. */
-const GRAMMARS = ["python", "javascript", "bash", "ruby", "php", "perl", "lua", "sql"];
+const GRAMMARS = ["python", "javascript", "bash", "ruby", "php", "perl", "lua", "sql", "c", "cpp"];
 
 /** By these it indents. The one of JavaScript is that of all languages like C. */
 const INDENTATIONS = ["python", "clike", "bash", "ruby", "php", "perl", "lua", "sql"];

@@ -65,6 +65,9 @@ class FakeImages:
         self.packs = frozenset(PACKS)
         self.known_versions = {"python": "3.11.2"}
 
+    def is_ready(self, pack: str) -> bool:
+        return not pack or pack in self.packs
+
     def ready(self) -> frozenset[str]:
         return self.packs
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.box.protocol import Captured, Report
-from sandbox.models import Limits, RunResult, Status
+from sandbox.models import Compilation, Limits, RunResult, Status
 
 STOPPED_EXIT_CODE = -1
 """Of a program that we ended, so that no exit code of its own exists."""
@@ -55,7 +55,12 @@ def to_result(
     report: Report, limits: Limits, *, run_id: str, language: str, queued_ms: float, runs_before: int = 0
 ) -> RunResult:
     """The whole result: the ending, and both streams as text."""
-    ending = classify(report, limits)
+    ending, compilation = classify(report, limits), None
+    if report.is_of_compiler:
+        ending, compilation = _of_compiler(report, ending), _compilation(report, limits)
+        report = replace(report, stdout=Captured(), stderr=Captured())
+    elif report.before:
+        compilation = _compilation(report.before, limits)
     return RunResult(
         id=run_id,
         language=language,
@@ -72,7 +77,22 @@ def to_result(
         memory_kb=report.max_rss_kb,
         queued_ms=round(queued_ms, 2),
         runs_before=runs_before,
+        compile=compilation,
     )
+
+
+def _of_compiler(report: Report, ending: Ending) -> Ending:
+    """The ending of a run whose compiler did not succeed. What it was killed for may have been a part of it."""
+    if ending.status is Status.TIMEOUT:
+        return replace(ending, message="Compiling took too long.")
+    if ending.status is Status.ERROR and report.oom_kills:
+        return replace(ending, status=Status.MEMORY, message="Compiling took too much memory.")
+    return replace(ending, status=Status.COMPILE_ERROR) if ending.status is Status.ERROR else ending
+
+
+def _compilation(report: Report, limits: Limits) -> Compilation:
+    exit_code, duration_ms = classify(report, limits).exit_code, round(report.wall_seconds * 1000, 2)
+    return Compilation(text_of(report.stdout), text_of(report.stderr), exit_code, duration_ms)
 
 
 def text_of(captured: Captured) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sandbox.box.protocol import Order, Step
 from sandbox.languages import LANGUAGES
+from sandbox.languages.language import Language
 from sandbox.models import Limits, RunRequest
 
 
@@ -13,6 +16,7 @@ def order_of(request: RunRequest, limits: Limits, *, may_be_followed: bool = Fal
     archive = request.archive
     entry = request.entry if archive else language.file_name
     may_use_waiting = not archive and not request.args and language.fits_waiting(request.code)
+    names = archive.names if archive else (language.file_name,)
     program = Step(
         language.command(entry, request.args, request.code),
         language.variables(waiting=may_use_waiting),
@@ -20,11 +24,20 @@ def order_of(request: RunRequest, limits: Limits, *, may_be_followed: bool = Fal
         folder=f"/app/{archive.folder}" if archive else "/app",
     )
     return Order(
-        steps=(program,),
-        names=archive.names if archive else (language.file_name,),
+        steps=(*_compilation(language, entry, names, limits), program),
+        names=names,
         payload=archive.data if archive else request.code.encode(),
         is_archive=archive is not None,
         stdin=request.stdin.encode(),
         may_use_waiting=may_use_waiting,
         may_be_followed=may_be_followed,
     )
+
+
+def _compilation(language: Language, entry: str, names: tuple[str, ...], limits: Limits) -> tuple[Step, ...]:
+    """The step that makes the program, of a language that has one."""
+    compiler = language.compiler
+    if compiler is None:
+        return ()
+    own = replace(limits, timeout_seconds=compiler.timeout_seconds, output_bytes=compiler.output_bytes)
+    return (Step(compiler.command_for(entry, names), compiler.variables(), own),)

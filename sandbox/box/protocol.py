@@ -123,6 +123,10 @@ class Report:
     wall_seconds: float = 0.0
     cpu_seconds: float | None = None
     max_rss_kb: int | None = None
+    before: Report | None = None
+    """Of the step before it, if there was one: the compiler's."""
+    is_of_compiler: bool = False
+    """Whether it is of a compiler, and the program was never run."""
 
     @property
     def is_success(self) -> bool:

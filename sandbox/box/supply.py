@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -153,7 +153,7 @@ class Supply:
                 runs_before = container.runs
                 try:
                     reports = container.run(order, on_start=on_start, on_output=on_output, should_stop=should_stop)
-                    return reports[-1], runs_before
+                    return _last(reports, order), runs_before
                 except NotStarted as problem:
                     reason = problem.reason
                 finally:
@@ -235,13 +235,15 @@ class Supply:
         number = self.instance.new_number()
         # Twice what the longest idle one gets, should nobody be left to end it.
         wait_seconds = max(self.settings.pool_max_age_seconds, self.settings.keep_idle_seconds) * 2 + 60
+        language = LANGUAGES[wanted.language].in_pack(wanted.pack)
         words = run_words(
             replace(self.options, image=self.images.name_of(wanted.pack)),
             wanted.limits,
             number=number,
             labels=self.instance.labels,
             app_mb=self.app_mb,
-            waiting=waiting_words(LANGUAGES[wanted.language].in_pack(wanted.pack), wait_seconds, at_once=waits_at_once),
+            waiting=waiting_words(language, wait_seconds, at_once=waits_at_once),
+            exe_mb=language.compiler.program_mb if language.compiler else 0,
         )
         return Container(self.client, words, container_name(number))
 
@@ -270,3 +272,14 @@ class Supply:
         self._pool.close()
         self._teardown.close()
         self.instance.close()
+
+
+def _last(reports: Sequence[Report], order: Order) -> Report:
+    """The last report, with the CPU time of all, and knowing the one before it."""
+    cpu_seconds = [report.cpu_seconds for report in reports if report.cpu_seconds is not None]
+    return replace(
+        reports[-1],
+        cpu_seconds=sum(cpu_seconds) if len(cpu_seconds) == len(reports) else None,
+        before=reports[-2] if len(reports) > 1 else None,
+        is_of_compiler=len(reports) < len(order.steps),
+    )

@@ -139,9 +139,16 @@ def run_words(
     labels: Mapping[str, str],
     app_mb: int,
     waiting: Sequence[str] = (),
+    exe_mb: int = 0,
 ) -> list[str]:
     """The client's arguments that start one container with the supervisor's stdin and stdout attached."""
     words = ["run", "--interactive", *mission_flags(limits), "--name", container_name(number)]
     for key, value in labels.items():
         words += ["--label", f"{key}={value}"]
-    return [*words, *resource_flags(limits, app_mb), *security_flags(options), options.image, str(number), *waiting]
+    flags = [*resource_flags(limits, app_mb), *security_flags(options), *exe_flags(exe_mb)]
+    return [*words, *flags, options.image, str(number), *waiting]
+
+
+def exe_flags(exe_mb: int) -> list[str]:
+    """Where the supervisor puts what a compiler has made: nobody else can write there. Counts as memory."""
+    return ["--tmpfs", f"/exe:rw,nosuid,nodev,exec,size={exe_mb}m,mode=755"] if exe_mb else []

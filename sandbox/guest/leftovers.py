@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from built import uninstall
 from files import APP, remove
 from system import libc, os
 
@@ -35,6 +36,7 @@ class Leftovers:
     def find(self, names: list[str]) -> bytes:
         """What is there beside the files of these names, which are removed: a word; empty when there is nothing."""
         trim()
+        uninstall()
         try:
             remove(names)
             if not (is_empty(APP) and is_empty(SHARED_MEMORY)):

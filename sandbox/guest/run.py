@@ -6,6 +6,7 @@ import select
 import sys
 import time
 
+from built import install
 from cgroup import difference
 from files import APP, unpack, write_file
 from frames import REPORT, RUN, HostGone, next_frame
@@ -190,6 +191,7 @@ def execute(order: Order, waiting: Waiting | None, around: Surroundings) -> bool
         run.outbox.send()
         if run.wait_status or run.stopped:
             break
+        install(around.uid)
         program, inputs = None, []
     order.stdin = b""
     return not run.stopped

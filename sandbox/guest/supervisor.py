@@ -2,7 +2,7 @@
 
 Standard library only; the host never imports it. What it says to the host is in frames.py, the rest of it beside that:
 `program` (the process and its user), `waiting` (an interpreter started beforehand), `files`, `output`, `cgroup`, `run`,
-`leftovers` (whether another program may be run in here).
+`built` (what a compiler has made), `leftovers` (whether another program may be run in here).
 
 The arguments are the container's number, from which the program's uid follows; the seconds after which nobody waits any
 longer for an order; and, if there are more, `now` or `later` and those of env(1):

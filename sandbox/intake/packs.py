@@ -6,6 +6,7 @@ Pure. Of an archive the beginning of the entry is looked at, under a tight budge
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +15,11 @@ from sandbox.errors import InvalidRequest, PackMissing
 from sandbox.intake.archive import ZIPFILE_PROBLEMS
 from sandbox.languages import LANGUAGES
 from sandbox.languages.language import Language
-from sandbox.models import Limits, RunRequest
-from sandbox.packs import add_with
+from sandbox.models import Limits, RunRequest, RunResult, Status
+from sandbox.packs import add_with, imports_of
+
+MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+"""Begins the last line of an error."""
 
 SOURCE_BYTES = 64 << 10
 """How much of a program is looked at: parsing 3 MiB was seen to take 23 s and 2.7 GiB."""
@@ -28,15 +32,31 @@ def with_pack(request: RunRequest, is_ready: Callable[[str], bool], usual: Limit
     :raises PackMissing: the pack was not added to this server.
     """
     language = LANGUAGES[request.language]
+    check_pack(request.pack, language)
     pack = request.pack or _found(request, language, is_ready)
-    if pack not in language.packs:
-        raise InvalidRequest(f"{language.title} is not in a pack called {pack[:40]!r}.", code="wrong_pack")
     if not is_ready(pack):
         raise PackMissing(
             f"{language.title} needs the pack `{pack}`, which is not on this server. "
             f"Its operator can add it: `{add_with(pack)}`."
         )
     return replace(request, pack=pack, limits=_limits(request, language.in_pack(pack), usual))
+
+
+def check_pack(pack: str, language: Language) -> None:
+    """:raises InvalidRequest: the language is not in the pack that was asked for."""
+    if pack and pack not in language.packs:
+        raise InvalidRequest(f"{language.title} is not in a pack called {pack[:40]!r}.", code="wrong_pack")
+
+
+def with_hint(result: RunResult, ready: frozenset[str]) -> RunResult:
+    """The result with a sentence more at the end of its error, if that is a module of a pack that is not there."""
+    error = result.error.rstrip()
+    missing = MISSING_MODULE.match(error.rpartition("\n")[2]) if result.status is Status.ERROR else None
+    for pack in LANGUAGES[result.language].packs if missing else ():
+        if missing and pack not in ready and missing[1] in imports_of(pack):
+            hint = f"{missing[1]} is in the pack `{pack}`. The operator of this server can add it: `{add_with(pack)}`."
+            return replace(result, error=f"{error}\n{hint}")
+    return result
 
 
 def _found(request: RunRequest, language: Language, is_ready: Callable[[str], bool]) -> str:

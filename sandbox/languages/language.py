@@ -29,6 +29,36 @@ class Waiting:
     """Of its environment; it removes this again."""
 
 
+MADE = "/dev/shm/program"  # noqa: S108 - inside the container
+"""Where a compiler puts the program. The supervisor moves it to where it can be executed."""
+PATH_TO_MADE = ("PATH", "/exe:/usr/local/bin:/usr/bin:/bin")
+"""Where it is found then."""
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """What makes the program before it is run: a step of its own, with limits of its own."""
+
+    command: tuple[str, ...]
+    """Followed by the sources: the entry, then all others whose names end as its does. It makes `MADE`."""
+    timeout_seconds: float = 10.0
+    output_bytes: int = 64 << 10
+    """Kept of each stream."""
+    environment: tuple[tuple[str, str], ...] = (("TMPDIR", "/dev/shm"),)  # noqa: S108 - inside the container
+    program_mb: int = 16
+    """The largest program."""
+
+    def command_for(self, entry: str, names: tuple[str, ...]) -> list[str]:
+        """The argv that makes a program of these files, below /app."""
+        ending = entry[entry.rindex(".") :] if "." in entry else ""
+        others = [name for name in names if name != entry and ending and name.endswith(ending)]
+        return [*self.command, *(f"/app/{name}" for name in (entry, *others))]
+
+    def variables(self) -> list[str]:
+        """The environment as env(1) takes it."""
+        return [f"{name}={value}" for name, value in self.environment]
+
+
 @dataclass(frozen=True)
 class Edition:
     """The same language in the image of a pack that has more for it."""
@@ -110,6 +140,8 @@ class Language:
     manifest: Manifest | None = None
     pack: str = ""
     """Whose image has the interpreter (sandbox/packs); empty: the one that is always there."""
+    compiler: Compiler | None = None
+    """None: the interpreter is given the source."""
     editions: tuple[Edition, ...] = ()
     """The same in other packs."""
     memory_mb: int = 0
@@ -144,8 +176,10 @@ class Language:
     def command(self, entry: str, args: tuple[str, ...] = (), source: str = "") -> list[str]:
         """The argv that runs `entry` (relative to /app), a program of one file if its source is given.
 
-        An absolute path is never taken for an option.
+        An absolute path is never taken for an option. What a compiler has made is run by its name.
         """
+        if self.compiler:
+            return ["program", *args]
         return [self.interpreter, *self.options, *self.source_options(source), f"/app/{entry}", *args]
 
     def variables(self, *, waiting: bool) -> list[str]:

@@ -34,6 +34,10 @@ RUN_FIELDS = (
 )
 """What callers are shown of a run that has a column of its own, but for the status, in this order."""
 
+COMPILER_FIELDS = ("output", "error")
+COMPILER_BYTES = 16 << 10
+"""How much is kept of each of what a compiler said."""
+
 SHORT_CHARACTERS = 2000
 """How much of a long field a listing shows."""
 
@@ -57,6 +61,9 @@ def to_row(request: RunRequest, result: RunResult, field_bytes: int) -> dict[str
         "error": error,
         "truncated": result.truncated or len(output) < len(result.output) or len(error) < len(result.error),
     }
+    if result.compile:
+        said = {name: _bounded(storable(getattr(result.compile, name)), COMPILER_BYTES) for name in COMPILER_FIELDS}
+        fields["compile"] |= said
     columns = {name: fields.pop(name) for name in ("id", "language", "status", "output", "error")}
     return columns | {
         "timestamp": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -87,7 +94,9 @@ def _bounded(text: str, max_bytes: int) -> str:
 
 def parted(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """What a row with all of its text is stored as: as `runs` and as `run_rests`, the latter empty if not needed."""
-    stored_bytes = ROW_BYTES + sum(len(row[name].encode()) for name in TEXT_FIELDS)
+    said = row.get("result", {}).get("compile") or {}
+    texts = [*(row[name] for name in TEXT_FIELDS), *(said[name] for name in COMPILER_FIELDS if said)]
+    stored_bytes = ROW_BYTES + sum(len(text.encode()) for text in texts)
     heads = {name: row[name][:HEAD_CHARACTERS] for name in LONG_FIELDS}
     rests = {name: row[name][HEAD_CHARACTERS:] for name in LONG_FIELDS}
     return {**row, **heads, "stored_bytes": stored_bytes}, rests if any(rests.values()) else {}
@@ -105,6 +114,7 @@ def _fields(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     fields |= {"exit_code": None, "status": row["status"], **row["result"]}
     # What ran before results had these:
     fields.setdefault("runs_before", 0)
+    fields.setdefault("compile", None)
     for name in ("output", "error"):
         fields.setdefault(f"{name}_bytes", len(row[name].encode()))
     return fields

@@ -53,7 +53,9 @@ class PlainRunner:
         # No server gives it to a container.
         number = NUMBERS + (os.getpid() + ("", *PACKS).index(pack)) % NUMBERS
         self.name = container_name(number)
-        words = run_words(options, settings.limits, number=number, labels={}, app_mb=executor._supply.app_mb)
+        app_mb = executor._supply.app_mb
+        limits = dataclasses.replace(settings.limits, memory_mb=256 if pack else settings.memory_mb)
+        words = run_words(options, limits, number=number, labels={}, app_mb=app_mb, exe_mb=16)
         at = words.index(options.image)
         words[at:] = ["--entrypoint", "python3", options.image, "-I", "-c", (PROGRAMS / "runner.py").read_text()]
         self._process = subprocess.Popen(
@@ -63,6 +65,7 @@ class PlainRunner:
     def run(self, request: RunRequest, files: Mapping[str, bytes | str]) -> Behaviour:
         language = LANGUAGES[request.language]
         program = {
+            "compiler": language.compiler and language.compiler.command_for(request.entry or language.file_name, ()),
             "command": language.command(request.entry or language.file_name, request.args, request.code),
             "environment": {
                 "PATH": "/usr/local/bin:/usr/bin:/bin",

@@ -26,12 +26,12 @@ FOLDER = Path(__file__).resolve().parent / "packs"
 LANGUAGES_OF_PACKS = sorted(name for name, language in LANGUAGES.items() if language.pack)
 OUTPUT_BYTES = 64 << 10
 
-RESULTS = ("both streams", "fails", "echo", "count")
+RESULTS = ("both streams", "fails", "broken", "echo", "count")
 ATTACKS = ("endless", "memory", "forks", "flood", "network", "write", "identity")
 CLAIMS = RESULTS + ATTACKS
 """Titles of programs that each language has."""
 NOT_POSSIBLE = {"sql": {"echo", "network"}, "lua": {"network"}}
-"""But for these: no input, no arguments, no connections in the language."""
+"""But for these: no input, no arguments, no connections in the language. A compiler or a failure tells a line."""
 
 PROGRAMS = {language: read_programs(FOLDER / f"{language}.txt") for language in LANGUAGES_OF_PACKS}
 OTHERS = [
@@ -69,7 +69,8 @@ def run_claim(brief: Executor) -> Callable[..., RunResult]:
 
 def test_every_language_of_a_pack_has_all_claims() -> None:
     missing = {name: set(CLAIMS) - programs.keys() for name, programs in PROGRAMS.items()}
-    assert missing == {name: NOT_POSSIBLE.get(name, set()) for name in PROGRAMS}
+    says_no_line = {name: {"fails" if LANGUAGES[name].compiler else "broken"} for name in PROGRAMS}
+    assert missing == {name: NOT_POSSIBLE.get(name, set()) | says_no_line[name] for name in PROGRAMS}
 
 
 # --- What a run gives back --------------------------------------------------------------------------------
@@ -94,6 +95,15 @@ def test_a_failure_names_the_line_that_the_page_leads_to(run_claim: Run, languag
     assert "why" in result.error
     place = re.search(LANGUAGES[language].page.errors.place, result.error, re.MULTILINE)
     assert place and place[1] == "2", result.error
+
+
+@with_program("broken")
+def test_what_does_not_compile_is_not_run_and_the_compiler_names_the_line(run_claim: Run, language: str) -> None:
+    result = run_claim(language, "broken")
+    assert (result.status, result.output, result.error, result.exit_code) == (Status.COMPILE_ERROR, "", "", 1)
+    assert result.compile and result.compile.exit_code == 1 and "why" in result.compile.error
+    place = re.search(LANGUAGES[language].page.errors.place + ": error", result.compile.error, re.MULTILINE)
+    assert place and place[1] == "2", result.compile.error
 
 
 @with_program("echo")

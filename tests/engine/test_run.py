@@ -25,6 +25,7 @@ TYPES = {
     "memory_kb": int,
     "queued_ms": float,
     "runs_before": int,
+    "compile": type(None),
 }
 HELLO = {"python": "print('hello')", "node": "console.log('hello')", "bash": "echo hello"}
 BOTH_STREAMS = {

@@ -83,6 +83,7 @@ def test_a_run_answers_with_the_whole_result_and_its_id(client: FlaskClient, exe
         "memory_kb": None,
         "queued_ms": 0.0,
         "runs_before": 0,
+        "compile": None,
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.box.classify import classify, text_of, to_result
 from sandbox.box.protocol import Captured, Report
-from sandbox.models import Limits, Status
+from sandbox.models import Compilation, Limits, RunResult, Status
 
 LIMITS = Limits(
     timeout_seconds=10,
@@ -140,6 +140,7 @@ def test_the_result_carries_everything_in_its_units() -> None:
         "memory_kb": 9000,
         "queued_ms": 1.23,
         "runs_before": 0,
+        "compile": None,
     }
 
 
@@ -215,3 +216,34 @@ def test_what_was_written_counts_whether_it_was_kept_or_not() -> None:
     assert (result.output_bytes, result.error_bytes, result.truncated) == (105, 0, True)
     sentence = to_result(report(None, "timeout"), LIMITS, run_id="a", language="python", queued_ms=0)
     assert (bool(sentence.error), sentence.error_bytes) == (True, 0), "ours is not the program's"
+
+
+# --- Compilers --------------------------------------------------------------------------------------------
+
+
+def compiled(**report: object) -> RunResult:
+    return to_result(Report(is_of_compiler=True, **report), LIMITS, run_id="0" * 16, language="c", queued_ms=0.0)  # type: ignore[arg-type]
+
+
+def test_a_program_that_does_not_compile_has_what_the_compiler_said_apart() -> None:
+    said = Captured(bytearray(b"line 2\n"))
+    result = compiled(stderr=said, wait_status=1 << 8, wall_seconds=0.25)
+    assert (result.status, result.exit_code, result.output, result.error) == (Status.COMPILE_ERROR, 1, "", "")
+    assert result.compile == Compilation("", "line 2\n", 1, 250.0)
+    assert result.to_json()["compile"] == {"output": "", "error": "line 2\n", "exit_code": 1, "duration_ms": 250.0}
+
+
+def test_a_compiler_that_was_stopped_is_no_compile_error() -> None:
+    late = compiled(stopped="timeout")
+    assert (late.status, late.exit_code, late.error) == (Status.TIMEOUT, -1, "Compiling took too long.")
+    large = compiled(wait_status=1 << 8, oom_kills=1)
+    assert (large.status, large.error) == (Status.MEMORY, "Compiling took too much memory.")
+    assert compiled(stopped="cancelled").status is Status.CANCELLED
+
+
+def test_a_program_that_was_compiled_has_both() -> None:
+    before = Report(wait_status=0, stderr=Captured(bytearray(b"careful")), wall_seconds=0.1)
+    report = Report(Captured(bytearray(b"ran")), wait_status=3 << 8, before=before)
+    result = to_result(report, LIMITS, run_id="0" * 16, language="c", queued_ms=0.0)
+    assert (result.status, result.exit_code, result.output) == (Status.ERROR, 3, "ran")
+    assert result.compile == Compilation("", "careful", 0, 100.0)

@@ -11,10 +11,13 @@ import executor
 from sandbox.box.protocol import Report
 from sandbox.models import Caller, RunRequest
 from sandbox.settings import Settings
+from tests.fakes import FakeImages
 
 
 class LyingSupply:
     """Says that the program has used years."""
+
+    images = FakeImages()
 
     def __init__(self, settings: Settings) -> None:
         pass

@@ -163,3 +163,8 @@ def test_nothing_of_a_program_ever_is_on_the_command_line() -> None:
 def test_python_and_node_wait_for_the_same_files_that_runs_name() -> None:
     assert waiting_words(LANGUAGES["python"], 1)[-2:] == ["python3", "/app/user_code.py"]
     assert waiting_words(LANGUAGES["node"], 1)[-2:] == ["node", "/app/user_code.js"]
+
+
+def test_only_what_is_compiled_has_a_place_to_execute_from_and_only_root_writes_there() -> None:
+    assert has(command(exe_mb=16), "--tmpfs", "/exe:rw,nosuid,nodev,exec,size=16m,mode=755")
+    assert not [word for word in command() if "/exe" in word]

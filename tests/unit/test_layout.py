@@ -226,8 +226,8 @@ ALLOWED = {
 """(file, words that may stand there) -> what else than a language of programs they are about."""
 
 
-COMMON = {"rb", "sql", "sqlite", "sqlite3"}
-"""Names that say nothing: the server's own database, and a way to open files, are called so, too."""
+COMMON = {"c", "rb", "sql", "sqlite", "sqlite3"}
+"""Names that say nothing: a letter, the server's own database, a way to open files."""
 
 
 def words_of(language: Language) -> Iterator[str]:

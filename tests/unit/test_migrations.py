@@ -194,6 +194,7 @@ OLD = {
     "memory_kb": None,
     "queued_ms": 0.0,
     "runs_before": 0,
+    "compile": None,
     "shortened": [],
 }
 

@@ -9,8 +9,8 @@ import pytest
 
 from sandbox.errors import InvalidRequest, PackMissing
 from sandbox.intake.archive import check_archive
-from sandbox.intake.packs import SOURCE_BYTES, with_pack
-from sandbox.models import RunRequest
+from sandbox.intake.packs import SOURCE_BYTES, with_hint, with_pack
+from sandbox.models import RunRequest, RunResult, Status
 from sandbox.settings import Settings, load
 from tests.zips import zip_of
 
@@ -57,3 +57,35 @@ def test_an_edition_has_more_memory_unless_a_request_asked_for_other() -> None:
     longer = replace(LIMITS, timeout_seconds=20)
     assert chosen(replace(science, limits=longer), "science").limits == replace(longer, memory_mb=256)
     assert chosen(RunRequest("python", "print(1)"), "science").limits is None
+
+
+def failed(error: str, language: str = "python", status: Status = Status.ERROR) -> RunResult:
+    return RunResult("0" * 16, language, status, "", error, 1)
+
+
+TRACE = 'Traceback (most recent call last):\n  File "/app/user_code.py", line 1\n'
+
+
+@pytest.mark.parametrize("module", ["numpy", "matplotlib.pyplot", "PIL"])
+def test_a_module_of_a_pack_that_is_not_there_gets_a_sentence(module: str) -> None:
+    result = with_hint(failed(f"{TRACE}ModuleNotFoundError: No module named '{module}'\n"), frozenset())
+    name = module.partition(".")[0]
+    assert result.error.splitlines()[-1] == (
+        f"{name} is in the pack `science`. The operator of this server can add it: `make packs PACKS=science`."
+    )
+    assert result.error.startswith(TRACE)
+
+
+@pytest.mark.parametrize(
+    ("result", "ready"),
+    [
+        (failed("ModuleNotFoundError: No module named 'numpy'\n"), {"science"}),
+        (failed("ModuleNotFoundError: No module named 'nothing'\n"), set()),
+        (failed("ModuleNotFoundError: No module named 'numpy'\nanother line\n"), set()),
+        (failed("ModuleNotFoundError: No module named 'numpy'\n", status=Status.OK), set()),
+        (failed("ModuleNotFoundError: No module named 'numpy'\n", "node"), set()),
+        (failed(""), set()),
+    ],
+)
+def test_nothing_else_does(result: RunResult, ready: set[str]) -> None:
+    assert with_hint(result, frozenset(ready)) is result

@@ -22,6 +22,7 @@ from sandbox.models import Caller
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT
 from tests.fakes import FakeExecutor, body_limit, keys_of, web_app
+from tests.zips import zip_of
 
 Refused = Callable[..., tuple[int, str, str]]
 
@@ -602,7 +603,7 @@ def test_a_batch_that_could_never_be_admitted_is_wrong_and_not_busy(tmp_path: Pa
 
 
 def test_an_unknown_language_in_a_batch_names_the_task(refused: Refused) -> None:
-    _, code, sentence = refused("/run-batch", {"tasks": [{"code": "1"}, {"code": "1", "language": "c"}]})
+    _, code, sentence = refused("/run-batch", {"tasks": [{"code": "1"}, {"code": "1", "language": "cobol"}]})
     assert code == "unsupported_language"
     assert sentence.startswith("tasks[1]: ")
 
@@ -708,3 +709,13 @@ def test_an_archive_is_bounded_below_at_and_above_the_limit(tmp_path: Path) -> N
     assert response.status_code == 413
     assert "4096" in response.get_json()["error"]
     assert len(executor.requests) == 2
+
+
+def test_a_pack_is_one_that_the_language_is_in(client: FlaskClient, executor: FakeExecutor) -> None:
+    assert client.post("/run", json={"code": "1", "pack": "science"}).status_code == 200
+    assert executor.requests[-1].pack == "science"
+    refused = client.post("/run", json={"code": "1", "language": "node", "pack": "science"})
+    assert (refused.status_code, refused.get_json()["code"]) == (400, "wrong_pack")
+    form = {"file": (io.BytesIO(zip_of({"main.py": "1"})), "x.zip"), "pack": "science"}
+    assert client.post("/run-zip", data=form).status_code == 200
+    assert executor.requests[-1].pack == "science"

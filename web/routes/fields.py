@@ -19,13 +19,8 @@ LANGUAGE_NAMES = [name for language in languages.LANGUAGES.values() for name in 
 Code = Annotated[str, Field(json_schema_extra={"pattern": NOT_BLANK} | from_settings(maxLength="max_code_characters"))]
 Language = Annotated[str, Field(description="In any case.", json_schema_extra={"enum": [*LANGUAGE_NAMES]})]
 LANGUAGE = TypeAdapter(Language).json_schema()
-Pack = Annotated[
-    str,
-    Field(
-        description="In whose image it runs; empty: the language's own, or the one whose modules it imports.",
-        json_schema_extra={"enum": ["", *PACKS]},
-    ),
-]
+PACK = {"enum": ["", *PACKS]}
+Pack = Annotated[str, Field(description="In whose image it runs; empty: where it can.", json_schema_extra=PACK)]
 Stdin = Annotated[str, Field(json_schema_extra=from_settings(description="At most {max_stdin_bytes} bytes in UTF-8."))]
 Arg = Annotated[
     str,

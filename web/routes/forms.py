@@ -14,6 +14,7 @@ from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
 from sandbox.intake.inputs import check_args, check_stdin
 from sandbox.intake.limits import limits_of
+from sandbox.intake.packs import check_pack
 from sandbox.models import RunRequest
 from sandbox.settings import Settings
 from web.callers import caller_of
@@ -71,6 +72,7 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
     args = _parse_args(form.args, settings)
     check_stdin(stdin, settings)
     check_args(args, settings)
+    check_pack(form.pack, language)
     limits = limits_of(vars(_parse_limits(form.limits)), settings)
     data = form.file.stream.read(settings.max_upload_bytes + 1)
     if len(data) > settings.max_upload_bytes:

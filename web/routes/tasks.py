@@ -16,6 +16,7 @@ from sandbox.intake.files import project_of
 from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.intake.limits import limits_of
 from sandbox.intake.names import shown
+from sandbox.intake.packs import check_pack
 from sandbox.models import Caller, RunRequest
 from sandbox.settings import Settings
 from web.callers import caller_of
@@ -108,6 +109,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
             check_code(task.code, settings, caller)
         check_stdin(task.stdin, settings)
         check_args(task.args, settings)
+        check_pack(task.pack, language)
         limits = limits_of(vars(task.limits), settings) if task.limits else None
         if task.files or task.entry:
             files = contents_of(task.files)

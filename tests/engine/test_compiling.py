@@ -1,0 +1,135 @@
+"""Languages that are compiled, on the real engine: a step of its own, and nothing that a program writes is executed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from executor import Executor
+from sandbox.intake.archive import check_archive
+from sandbox.languages import LANGUAGES
+from sandbox.languages.language import Compiler
+from sandbox.models import Caller, RunRequest, Status
+from sandbox.settings import Settings
+from tests.conftest import Run
+from tests.zips import zip_of
+
+ADA = Caller(owner="key:ada")
+HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); }\n'
+WARNS = '#include <stdio.h>\n#warning careful\nint main(void) { puts("ran"); }\n'
+
+TRY_TO_EXECUTE = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+static void said(const char *what, int problem) { printf("%s: %s\n", what, problem ? strerror(problem) : "done"); }
+static int copy(const char *to) {
+    char part[4096];
+    int from = open("/proc/self/exe", O_RDONLY), into = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+    if (into < 0) return errno;
+    for (ssize_t n; (n = read(from, part, sizeof part)) > 0;) if (write(into, part, n) != n) return errno;
+    return close(into) ? errno : 0;
+}
+int main(void) {
+    said("overwrite itself", copy("/exe/program"));
+    said("another beside it", copy("/exe/other"));
+    said("remove itself", unlink("/exe/program") ? errno : 0);
+    said("copy", copy("/dev/shm/copy"));
+    char *words[] = {"copy", NULL};
+    execv("/dev/shm/copy", words);
+    said("execute the copy", errno);
+    int copied = open("/dev/shm/copy", O_RDONLY);
+    said("map the copy", mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, copied, 0) == MAP_FAILED ? errno : 0);
+    execv("/app/user_code.c", words);
+    said("execute the source", errno);
+}
+"""
+
+
+def test_what_the_compiler_says_comes_apart(run: Run) -> None:
+    result = run(WARNS, "c")
+    assert (result.output, result.error, result.status) == ("ran\n", "", Status.OK)
+    assert result.compile and (result.compile.exit_code, result.compile.output) == (0, "")
+    assert "/app/user_code.c:2:2: warning: #warning careful" in result.compile.error
+    assert result.compile.duration_ms > 0
+    assert run("print(1)").compile is None
+
+
+def test_the_time_of_the_compiler_is_not_the_programs_but_its_cpu_time_counts(run: Run) -> None:
+    result = run(HELLO, "c")
+    assert result.compile and result.cpu_ms is not None
+    assert result.duration_ms < result.compile.duration_ms
+    assert result.cpu_ms > result.duration_ms
+
+
+def test_a_project_is_compiled_from_all_of_its_sources(executor: Executor) -> None:
+    files = {
+        "main.c": '#include "deep/part.h"\n#include <stdio.h>\nint main(void) { printf("%d\\n", part()); }\n',
+        "deep/part.h": "int part(void);\n",
+        "deep/part.c": '#include "part.h"\nint part(void) { return 42; }\n',
+    }
+    archive = check_archive(zip_of(files), executor.settings)
+    result = executor.run(RunRequest("c", archive=archive, entry="main.c"))
+    assert (result.output, result.status) == ("42\n", Status.OK), result.compile
+
+
+def test_the_next_program_of_an_owner_is_compiled_in_the_same_container(executor: Executor) -> None:
+    codes = [HELLO, HELLO.replace("hello", "again"), "int main(void) { return why; }", HELLO]
+    results = [executor.run(RunRequest("c", code, caller=ADA)) for code in codes]
+    assert [result.runs_before for result in results] == [0, 1, 2, 3]
+    assert [result.output for result in results] == ["hello\n", "again\n", "", "hello\n"]
+
+
+def test_nothing_that_a_program_can_write_can_be_executed(run: Run) -> None:
+    assert run(TRY_TO_EXECUTE, "c").output.splitlines() == [
+        "overwrite itself: Permission denied",
+        "another beside it: Permission denied",
+        "remove itself: Permission denied",
+        "copy: done",
+        "execute the copy: Permission denied",
+        "map the copy: Operation not permitted",
+        "execute the source: Permission denied",
+    ]
+
+
+def test_only_containers_of_compiled_languages_have_a_place_to_execute_from(run: Run) -> None:
+    assert run("import os; print(os.path.exists('/exe'))").output == "False\n"
+    assert run("echo /ex*", "bash").output == "/ex*\n"
+
+
+def test_a_compiler_that_takes_too_much_memory_is_no_error_of_the_program(run: Run) -> None:
+    result = run('#include "/dev/zero"\n', "c")
+    assert (result.status, result.output) == (Status.MEMORY, ""), result
+    assert result.error.endswith(("Compiling took too much memory.", "(likely out of memory > 128m)."))
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C with a compiler that never ends."""
+    compiler = Compiler(("sh", "-c", "echo begun; sleep 60"), timeout_seconds=0.7)
+    monkeypatch.setitem(LANGUAGES, "c", replace(LANGUAGES["c"], compiler=compiler))
+
+
+def test_a_compiler_has_a_time_limit_of_its_own(real_engine: None, settings: Settings, slow: None) -> None:
+    with Executor(settings) as executor:
+        result = executor.run(RunRequest("c", HELLO))
+    assert (result.status, result.output, result.error) == (Status.TIMEOUT, "", "Compiling took too long.")
+    assert result.compile and (result.compile.output, result.compile.exit_code) == ("begun\n", -1)
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["true", "mkfifo /dev/shm/program", "ln -s /etc/passwd /dev/shm/program", "mkdir /dev/shm/program"],
+)
+def test_what_is_no_program_is_not_executed(
+    real_engine: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    monkeypatch.setitem(LANGUAGES, "c", replace(LANGUAGES["c"], compiler=Compiler(("sh", "-c", made))))
+    with Executor(settings) as executor:
+        result = executor.run(RunRequest("c", HELLO))
+    assert (result.status, result.output) == (Status.ERROR, "")
