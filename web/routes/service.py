@@ -14,7 +14,7 @@ from sandbox.errors import EngineError, SandboxError
 from sandbox.languages import LANGUAGES
 from sandbox.languages.language import Language
 from sandbox.models import Limits
-from sandbox.packs import add_with
+from sandbox.packs import PACKS, add_with, imports_of
 from sandbox.settings import Settings
 from web import openapi
 from web.callers import caller_of, current_callers
@@ -70,7 +70,8 @@ def install(routes: Routes, settings: Settings, executor: Executor) -> None:
 
     def config() -> Json:
         ready = executor.images.ready()
-        return all_config | {"languages": [_with_readiness(language, ready) for language in all_config["languages"]]}
+        languages = [_with_readiness(language, ready) for language in all_config["languages"]]
+        return all_config | {"languages": languages, "missing_modules": _missing_modules(ready)}
 
     @routes.app.get("/")
     def index() -> Response:
@@ -120,6 +121,12 @@ def _with_readiness(language: Json, ready: frozenset[str]) -> Json:
     pack = language["pack"]
     is_ready = not pack or pack in ready
     return language | {"ready": is_ready, "add_with": None if is_ready else add_with(pack)}
+
+
+def _missing_modules(ready: frozenset[str]) -> dict[str, str]:
+    """The modules of packs that are not here, and the command that adds each."""
+    missing = [pack for pack in PACKS if pack not in ready]
+    return {module: add_with(pack) for pack in missing for module in sorted(imports_of(pack))}
 
 
 def page_config(settings: Settings) -> Json:
