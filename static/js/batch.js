@@ -1,6 +1,7 @@
 /** Several programs in parallel: examples that were marked, or a list that was edited; results side by side. */
 import * as api from "./api.js";
-import { languages, limits } from "./config.js";
+import { Artifacts } from "./artifacts.js";
+import { asked, languages, limits } from "./config.js";
 import { announce, byId, make } from "./dom.js";
 import { checked } from "./inputs.js";
 import { Pane } from "./pane.js";
@@ -57,10 +58,12 @@ function renumber() {
 
 /** @param {Program} program @param {string} snippet @returns {Task} */
 function makeTask(program, snippet) {
-  const options = languages.map(({ name, title }) => make("option", { value: name, selected: name === program.language }, title));
+  const options = languages.map(({ name, title, ready = true }) =>
+    make("option", { value: name, selected: name === program.language, disabled: !ready }, title),
+  );
   const language = make("select", { "data-label": "Language of task" }, ...options);
   const code = make("textarea", { spellcheck: "false", rows: "7", "data-label": "Code of task" });
-  code.value = program.code;
+  code.value = program.code ?? "";
   const args = make("input", { "data-label": "Arguments of task", placeholder: "Arguments", autocomplete: "off" });
   args.value = join(program.args);
   const stdin = make("textarea", { rows: "2", class: "short", "data-label": "Input of task", placeholder: "Standard input" });
@@ -71,10 +74,11 @@ function makeTask(program, snippet) {
   const meta = make("span", { class: "meta" });
   const output = make("pre", { class: "console", tabindex: "0", role: "region", "data-label": "Output of task" });
   const pane = new Pane(output, true);
+  const made = new Artifacts(make("div", { class: "artifacts", role: "group", "data-label": "Files of task" }));
   const drop = make("button", { type: "button", class: "quiet", "data-label": "Remove task", title: "Remove", onclick: () => remove(task) }, "×");
   const number = make("span", { class: "number" });
   const head = make("div", { class: "head" }, number, language, drop);
-  const element = make("li", { class: "task" }, head, code, given, make("div", { class: "verdict" }, badge, meta), output);
+  const element = make("li", { class: "task" }, head, code, given, make("div", { class: "verdict" }, badge, meta), made.root, output);
   /** @type {Task} */
   const task = {
     element,
@@ -82,6 +86,7 @@ function makeTask(program, snippet) {
     read: () => ({ language: language.value, code: code.value, ...checked(args.value, stdin.value) }),
     clear() {
       pane.clear();
+      made.clear();
       badge.textContent = "Running";
       badge.dataset.state = "running";
       meta.textContent = "";
@@ -95,6 +100,7 @@ function makeTask(program, snippet) {
       pane.write("stdout", result.output);
       pane.write("stderr", result.error);
       pane.showTop();
+      made.settle(result);
     },
   };
   return task;
@@ -102,29 +108,29 @@ function makeTask(program, snippet) {
 
 async function run() {
   const button = /** @type {HTMLButtonElement} */ (byId("batch-run"));
-  const asked = tasks;
+  const mine = tasks;
   status.clearNotice("batch-notice");
   const began = performance.now();
   try {
-    const programs = asked.map((task) => task.read());
+    const programs = mine.map((task) => ({ ...task.read(), ...asked }));
     button.disabled = true;
-    for (const task of asked) task.clear();
+    for (const task of mine) task.clear();
     const { results } = await api.json("/run-batch", api.post({ tasks: programs }));
-    asked.forEach((task, index) => task.show(results[index]));
+    mine.forEach((task, index) => task.show(results[index]));
     const took = ((performance.now() - began) / 1000).toFixed(2);
     byId("batch-state").textContent = `${results.length} tasks in ${took} s`;
     announce(`Batch finished: ${results.map((/** @type {any} */ result) => verdict(result).words).join(", ")}.`);
   } catch (problem) {
-    fail(problem, asked);
+    fail(problem, mine);
   } finally {
     button.disabled = tasks.length === 0;
     finished();
   }
 }
 
-/** @param {unknown} problem @param {Task[]} asked */
-function fail(problem, asked) {
-  for (const { element } of asked) {
+/** @param {unknown} problem @param {Task[]} mine */
+function fail(problem, mine) {
+  for (const { element } of mine) {
     const badge = /** @type {HTMLElement} */ (element.querySelector(".badge"));
     badge.textContent = "Not run";
     badge.dataset.state = "idle";
@@ -134,6 +140,12 @@ function fail(problem, asked) {
   failure.message = failure.message.replace(/^tasks\[(\d+)\]/, (_, index) => `Task ${Number(index) + 1}`);
   if (failure.needsKey) signin.offer(failure, run, "batch-notice");
   else status.notice(failure, failure.retryAfter || failure.code === "offline" ? run : null, "batch-notice");
+}
+
+/** @param {Program} program @throws {Error} when it has several files */
+function oneFile(program) {
+  if (program.files) throw new Error("A task here is a program of one file.");
+  return program;
 }
 
 /** @param {HTMLInputElement} mark @param {import("./snippets.js").Snippet} snippet */
@@ -157,7 +169,7 @@ export function install(on) {
   });
   byId("batch-current").addEventListener("click", () => {
     try {
-      add(on.program());
+      add(oneFile(on.program()));
     } catch (problem) {
       toast(/** @type {Error} */ (problem).message);
     }

@@ -2,6 +2,7 @@
 import { copyText } from "./copy.js";
 import { byId, isNarrow } from "./dom.js";
 import { Pane } from "./pane.js";
+import { save } from "./save.js";
 import { local } from "./store.js";
 import { toast } from "./toast.js";
 import { messageStart } from "./trace.js";
@@ -16,6 +17,11 @@ const panes = {
   stderr: new Pane(byId("error"), false),
   both: new Pane(byId("combined"), true),
 };
+/** What the compiler said is no output of the program. */
+const compiler = new Pane(byId("compile-output"), false);
+let compiled = "";
+/** What the files are called that errors may lead to. @type {() => import("./trace.js").Names} */
+let names = () => new Map();
 /** @type {{stream: StreamName, text: string}[]} */
 let written = [];
 let texts = { stdout: "", stderr: "" };
@@ -26,6 +32,7 @@ export function clear() {
   written = [];
   texts = { stdout: "", stderr: "" };
   hasEnded = false;
+  showCompiler("");
   for (const pane of Object.values(panes)) pane.clear();
   sayEmpty("What the program prints appears here.", "Errors and tracebacks appear here.");
 }
@@ -70,12 +77,23 @@ export function showWhole(output, error) {
   for (const pane of Object.values(panes)) pane.showTop();
 }
 
+/** Say what the compiler said, if anything. @param {string} text @param {boolean} [hasFailed] so that nothing was run */
+export function showCompiler(text, hasFailed = false) {
+  compiled = text;
+  compiler.clear();
+  byId("compile").hidden = !text;
+  compiler.write("stderr", text);
+  compiler.showTop();
+  if (text.length <= LINKED_CHARACTERS) compiler.link(names());
+  if (hasFailed) sayEmpty("The program was not started.", "It does not compile.");
+}
+
 /** Nothing more will be written. */
 export function end() {
   hasEnded = true;
   const pane = isCombined ? panes.both : panes.stderr;
   const length = texts.stderr.length + (isCombined ? texts.stdout.length : 0);
-  if (texts.stderr && length <= LINKED_CHARACTERS) pane.link();
+  if (texts.stderr && length <= LINKED_CHARACTERS) pane.link(names());
 }
 
 /** Show what went wrong: a stack may follow it, and it may be below much else. @param {string} language of the program */
@@ -84,9 +102,9 @@ export function showMessage(language) {
 }
 
 /** As the program wrote it, for a file. */
-const all = () => (isCombined ? written.map(({ text }) => text).join("") : texts.stdout + texts.stderr);
+const all = () => compiled + (isCombined ? written.map(({ text }) => text).join("") : texts.stdout + texts.stderr);
 /** As it is read: without codes. */
-const readable = () => (isCombined ? panes.both.text() : panes.stdout.text() + panes.stderr.text());
+const readable = () => compiler.text() + (isCombined ? panes.both.text() : panes.stdout.text() + panes.stderr.text());
 export const errorText = () => texts.stderr;
 
 /** @param {boolean} combined */
@@ -109,16 +127,14 @@ function setWrap(wraps) {
   byId("wrap").setAttribute("aria-pressed", String(wraps));
 }
 
-function download() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([all()], { type: "text/plain" }));
-  link.download = "output.txt";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
+/** @param {DOMStringMap} data of a button @returns {import("./types.js").Place} */
+const placeOf = ({ path = "", line }) => ({ path, line: Number(line) });
 
-/** @param {{cleared: () => void, goTo: (line: number) => void}} on */
+const download = () => save(new Blob([all()], { type: "text/plain" }), "output.txt");
+
+/** @param {{cleared: () => void, goTo: (place: import("./types.js").Place) => void, names: typeof names}} on */
 export function install(on) {
+  names = on.names;
   byId("view-separate").addEventListener("click", () => setView(false));
   byId("view-combined").addEventListener("click", () => setView(true));
   byId("wrap").addEventListener("click", () => setWrap(byId("wrap").getAttribute("aria-pressed") !== "true"));
@@ -126,13 +142,10 @@ export function install(on) {
     all() ? copyText(readable(), "Output copied.") : toast("There is no output to copy."),
   );
   byId("download").addEventListener("click", () => (all() ? download() : toast("There is no output to save.")));
-  byId("clear-output").addEventListener("click", () => {
-    clear();
-    on.cleared();
-  });
-  for (const { root } of Object.values(panes)) {
+  byId("clear-output").addEventListener("click", on.cleared);
+  for (const { root } of [compiler, ...Object.values(panes)]) {
     root.addEventListener("click", ({ target }) => {
-      if (target instanceof HTMLElement && target.dataset.line) on.goTo(Number(target.dataset.line));
+      if (target instanceof HTMLElement && target.dataset.line) on.goTo(placeOf(target.dataset));
     });
   }
   const wraps = local.get("wrap");

@@ -15,6 +15,8 @@ export function verdict({ status, exit_code, signal }) {
       return { words: "Too much output", tone: "warn" };
     case "cancelled":
       return { words: "Stopped", tone: "warn" };
+    case "compile_error":
+      return { words: "Does not compile", tone: "bad" };
     default:
       return { words: signal ? `Killed by ${signal}` : `Exit ${exit_code}`, tone: "bad" };
   }
@@ -28,6 +30,13 @@ export function duration(milliseconds) {
 
 /** A time to wait, as people say it. @param {number} seconds whole ones */
 export const waiting = (seconds) => (seconds <= 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`);
+
+/** @param {number} bytes */
+export function size(bytes) {
+  if (bytes < 1024) return `${bytes} B`;
+  const kibibytes = bytes / 1024;
+  return kibibytes < 1024 ? `${kibibytes.toFixed(1)} KB` : `${(kibibytes / 1024).toFixed(1)} MB`;
+}
 
 /** @param {number} kibibytes */
 const memory = (kibibytes) =>

@@ -1,14 +1,15 @@
 /** Running: one program at a time. A new run replaces the old one; Stop kills the container. */
 import * as api from "./api.js";
+import { Artifacts } from "./artifacts.js";
+import { config } from "./config.js";
 import { byId, announce } from "./dom.js";
-import * as editor from "./editor.js";
 import * as output from "./output.js";
 import * as program from "./program.js";
 import { measures, verdict } from "./result.js";
 import * as signin from "./signin.js";
 import * as status from "./status.js";
 import { session } from "./store.js";
-import { failedLine } from "./trace.js";
+import { failedPlace } from "./trace.js";
 
 /** @typedef {import("./types.js").Result} Result */
 /** @typedef {import("./types.js").Source} Source */
@@ -37,10 +38,13 @@ function noteLeaving() {
 
 /** The program whose output is shown. @type {Source | null} */
 let shown = null;
+const made = new Artifacts(byId("artifacts"));
 
 export const isRunning = () => running !== null;
 /** The program that the places in tracebacks belong to. */
 export const source = () => shown;
+/** @returns {import("./trace.js").Names} what its files are called */
+export const names = () => (shown ? program.places(shown) : new Map());
 
 /** @param {() => Promise<Order>} order what to run; fails with a sentence when that cannot be run */
 export async function start(order) {
@@ -70,6 +74,7 @@ export async function start(order) {
         status.startClock();
       },
       text: (stream, text) => void (running === mine && output.write(stream, text)),
+      artifact: (artifact) => void (running === mine && made.add(artifact)),
     });
     if (running !== mine) return;
     output.settle(result.output, result.error);
@@ -84,12 +89,18 @@ export async function start(order) {
 
 function begin() {
   shown = null;
-  editor.clearMarks();
-  output.clear();
+  program.clearMarks();
+  clearResult();
   status.clearNotice();
   status.stopClock();
   status.badge("Waiting for a place", "running");
   setButton(true);
+}
+
+/** What the program printed, and what it has made. */
+export function clearResult() {
+  output.clear();
+  made.clear();
 }
 
 /** @param {boolean} isFine */
@@ -140,24 +151,40 @@ function setButton(isStop) {
 /**
  * Show a result from the history.
  * @param {import("./types.js").PastRun} past
- * @param {Source} itsSource of no use when it was an archive
+ * @param {Source | null} itsSource null: its files are not known
  */
 export function showPast(past, itsSource) {
-  shown = past.kind === "code" ? itsSource : null;
+  shown = itsSource;
   output.showWhole(past.output, past.error);
+  made.clear();
   show(past);
 }
 
 /** Say what came of the run whose output is shown. @param {Result} result */
 function show(result) {
   const { words, tone } = verdict(result);
+  made.settle(result);
   status.clearNotice();
   status.stopClock(result.duration_ms);
   status.badge(words, tone, measures(result));
-  announce(status.spoken(words, result.duration_ms));
-  const line = result.status === "error" ? failedLine(result.error, result.language) : null;
-  if (line && shown) program.mark(shown, line);
-  if (result.status === "error") output.showMessage(result.language);
+  announce(status.spoken(words, result.duration_ms, made.words()));
+  const { output: said = "", error: complained = "" } = result.compile ?? {};
+  const hasFailed = result.status === "compile_error";
+  output.showCompiler(said + complained, hasFailed);
+  const where = hasFailed ? said + complained : result.status === "error" ? result.error : "";
+  const place = failedPlace(where, result.language, names());
+  if (place && shown) program.mark(shown, place);
+  if (result.status !== "error") return;
+  output.showMessage(result.language);
+  sayMissing(result.error);
+}
+
+/** Where a program wants a package that could be on this server, say who can add it. @param {string} error */
+function sayMissing(error) {
+  const name = /^ModuleNotFoundError: No module named '(\w+)/m.exec(error)?.[1] ?? "";
+  if (!Object.hasOwn(config.missing_modules, name)) return;
+  const sentence = `${name} is not on this server. Whoever runs it can add it with: ${config.missing_modules[name]}`;
+  status.notice(new api.Failure(sentence, "missing_module"), null);
 }
 
 /** What the badge says of a request that failed, by its code. @type {Record<string, string>} */
@@ -207,7 +234,7 @@ export async function recall() {
     const past = await find(id).catch(() => null);
     if (running) return;
     if (past) {
-      showPast(past, { ...past, edition: 0 });
+      showPast(past, past.kind === "code" ? program.sourceOf(past) : null);
       status.notice(new api.Failure(reloadSentence(past), "reloaded"), null);
       finished(true);
       return;

@@ -1,8 +1,9 @@
 /** The panel for ZIP projects: choose or drop an archive, see its files, choose the entry. */
-import { languageOf, languages, limits } from "./config.js";
+import { asked, languageOf, limits, ready } from "./config.js";
 import { announce, byId, make } from "./dom.js";
 import * as program from "./program.js";
-import { members, proposeEntry } from "./zipfile.js";
+import { proposeEntry } from "./project.js";
+import { members } from "./zipfile.js";
 
 /** More rows than this help nobody. */
 const SHOWN_FILES = 200;
@@ -24,6 +25,7 @@ export async function form(language, given) {
   if (entryName()) data.set("entry", entryName());
   if (given.stdin) data.set("stdin", given.stdin);
   if (given.args.length) data.set("args", JSON.stringify(given.args));
+  if (asked.artifacts) data.set("artifacts", JSON.stringify(asked.artifacts));
   return data;
 }
 
@@ -63,7 +65,7 @@ async function choose(file) {
 
 /** Switch to the language whose files the archive has, when only one has any. */
 function adoptLanguage() {
-  const fitting = languages.filter(({ extensions }) =>
+  const fitting = ready.filter(({ extensions }) =>
     files.some(({ name }) => extensions.some((extension) => name.endsWith(extension))),
   );
   if (fitting.length === 1) program.choose(fitting[0].name);
@@ -94,11 +96,13 @@ function show() {
 }
 
 function propose() {
-  entry.value = proposeEntry(files, languageOf(program.language()));
+  entry.value = proposeEntry(files.map(({ name }) => name), languageOf(program.language()));
 }
 
-export function install() {
+/** @param {{open: (file: File) => void}} on */
+export function install(on) {
   const drop = byId("drop");
+  byId("zip-open").addEventListener("click", () => on.open(chosen()));
   // The same file once more, packed again, is a choice too.
   input.addEventListener("click", () => (input.value = ""));
   input.addEventListener("change", () => void (input.files?.[0] && choose(input.files[0])));

@@ -14,7 +14,7 @@ from sandbox.errors import EngineError, SandboxError
 from sandbox.languages import LANGUAGES
 from sandbox.languages.language import Language
 from sandbox.models import Limits
-from sandbox.packs import add_with
+from sandbox.packs import PACKS, add_with, imports_of
 from sandbox.settings import Settings
 from web import openapi
 from web.callers import caller_of, current_callers
@@ -70,7 +70,8 @@ def install(routes: Routes, settings: Settings, executor: Executor) -> None:
 
     def config() -> Json:
         ready = executor.images.ready()
-        return all_config | {"languages": [_with_readiness(language, ready) for language in all_config["languages"]]}
+        languages = [_with_readiness(language, ready) for language in all_config["languages"]]
+        return all_config | {"languages": languages, "missing_modules": _missing_modules(ready)}
 
     @routes.app.get("/")
     def index() -> Response:
@@ -122,6 +123,12 @@ def _with_readiness(language: Json, ready: frozenset[str]) -> Json:
     return language | {"ready": is_ready, "add_with": None if is_ready else add_with(pack)}
 
 
+def _missing_modules(ready: frozenset[str]) -> dict[str, str]:
+    """The modules of packs that are not here, and the command that adds each."""
+    missing = [pack for pack in PACKS if pack not in ready]
+    return {module: add_with(pack) for pack in missing for module in sorted(imports_of(pack))}
+
+
 def page_config(settings: Settings) -> Json:
     """What `GET /config` answers, but for which packs are there now."""
     return {
@@ -145,6 +152,8 @@ def page_config(settings: Settings) -> Json:
             "max_code_characters": settings.max_code_characters,
             "max_batch_tasks": settings.effective_batch_tasks(),
             "max_upload_bytes": settings.max_upload_bytes,
+            "max_archive_members": settings.max_archive_members,
+            "max_archive_bytes": settings.max_archive_bytes,
             "max_stdin_bytes": settings.max_stdin_bytes,
             "max_args": settings.max_args,
             "max_arg_characters": settings.max_arg_characters,
