@@ -10,7 +10,6 @@ environment. A program's faults are returned as a `RunResult`; ours are raised (
 from __future__ import annotations
 
 import atexit
-import codecs
 import functools
 import logging
 import secrets
@@ -19,16 +18,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from sandbox import languages
 from sandbox.admission import Admission, Ticket
+from sandbox.box.arrivals import Asked, Sink
 from sandbox.box.classify import to_result
 from sandbox.box.lease import Wanted
 from sandbox.box.numbers import numbers_of
 from sandbox.box.orders import order_of
 from sandbox.box.protocol import Order, Report
 from sandbox.box.supply import Supply
+from sandbox.box.watch import OutputHandler, Watch
 from sandbox.cancelling import CancellableRuns
 from sandbox.errors import Cancelled
 from sandbox.held import HeldBytes
@@ -37,17 +37,16 @@ from sandbox.intake.entry import choose_entry
 from sandbox.intake.files import Files, project_of
 from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.intake.packs import with_pack
-from sandbox.models import Caller, Limits, RunRequest, RunResult, Stream
+from sandbox.models import Caller, Limits, RunRequest, RunResult
 from sandbox.quotas import Allowance, Quotas
 from sandbox.readiness import Readiness
 from sandbox.settings import Settings, load
+from sandbox.store.artifacts import ArtifactFiles
 
 log = logging.getLogger(__name__)
 
 Observer = Callable[[RunRequest, RunResult], None]
 """Told of every finished run. Its failure is logged and changes nothing."""
-
-OutputHandler = Callable[[Stream, str], None]
 
 BATCH_WORKERS = 5
 
@@ -57,25 +56,21 @@ def new_run_id() -> str:
     return secrets.token_hex(8)
 
 
-@dataclass(frozen=True)
-class Watch:
-    """What a caller hears of a run, and how he is asked whether he is still there."""
-
-    on_start: Callable[[], None]
-    on_output: OutputHandler
-    gone: Callable[[], bool]
-
-
 class Executor:
     """Runs programs. Thread-safe; a context manager that leaves no container behind."""
 
-    def __init__(self, settings: Settings, *, observers: Sequence[Observer] = ()) -> None:
+    def __init__(
+        self, settings: Settings, *, observers: Sequence[Observer] = (), files: ArtifactFiles | None = None
+    ) -> None:
         """Sweep what a dead predecessor left, and begin to fill the pool.
+
+        `files` keeps the files that programs give back; without, none is kept longer than its run takes.
 
         :raises OSError: when the data folder cannot be written.
         """
         self._quotas = Quotas(settings)
         self._observers = (self._quotas.charge, *observers)
+        self._files = files or ArtifactFiles(settings.data_dir / "artifacts", 0)
         self.settings, self._limits = settings, settings.limits
         self._supply = Supply(settings)
         self.images = self._supply.images
@@ -163,17 +158,27 @@ class Executor:
         def should_stop() -> bool:
             return cancelled.is_set() or self._stopping.is_set() or watch.gone()
 
-        with self._runs.entered(run_id, request.caller.owner) as cancelled:
-            try:
-                queued_ms = ticket.wait(should_stop)
-                with self._quotas.charging_losses(request):
-                    report, runs_before = self._run_in_container(request, limits, watch, should_stop)
-            except Cancelled:
-                report = Report(stopped="cancelled")
-        result = to_result(
-            report, limits, run_id=run_id, language=request.language, queued_ms=queued_ms, runs_before=runs_before
-        )
-        self._tell_observers(request, result)
+        with self._files.arriving(run_id) as arriving:
+            with self._runs.entered(run_id, request.caller.owner) as cancelled:
+                try:
+                    queued_ms = ticket.wait(should_stop)
+                    with self._quotas.charging_losses(request):
+                        report, runs_before = self._run_in_container(
+                            request, limits, watch, should_stop=should_stop, sink=arriving
+                        )
+                except Cancelled:
+                    report = Report(stopped="cancelled")
+            result = to_result(
+                report,
+                limits,
+                run_id=run_id,
+                language=request.language,
+                queued_ms=queued_ms,
+                runs_before=runs_before,
+                artifacts=arriving.listed(run_id, is_kept=self._files.keeps(arriving)),
+                artifacts_omitted=arriving.omitted,
+            )
+            self._tell_observers(request, result)
         return result
 
     @contextmanager
@@ -188,23 +193,19 @@ class Executor:
             self._held.remove(size)
 
     def _order(self, request: RunRequest, limits: Limits) -> Order:
-        return order_of(request, limits, may_be_followed=self._supply.may_keep(request.caller.owner))
+        asked = Asked(request.artifacts, self.settings.artifact_count, self.settings.artifact_bytes)
+        followed = self._supply.may_keep(request.caller.owner)
+        return order_of(request, limits, artifacts=asked, may_be_followed=followed)
 
     def _run_in_container(
-        self, request: RunRequest, limits: Limits, watch: Watch, should_stop: Callable[[], bool]
+        self, request: RunRequest, limits: Limits, watch: Watch, *, should_stop: Callable[[], bool], sink: Sink
     ) -> tuple[Report, int]:
         """The report of the last step, and how many runs its container had before."""
         order = self._order(request, limits)
         wanted = Wanted(request.caller.owner, request.language, limits, request.pack)
-        decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
-
-        def relay(stream: Stream, data: bytes) -> None:
-            if text := decoders[stream].decode(data):
-                watch.on_output(stream, text)
-
         began_at = time.monotonic()
         report, runs_before = self._supply.run(
-            wanted, order, on_start=watch.on_start, on_output=relay, should_stop=should_stop
+            wanted, order, on_start=watch.on_start, on_output=watch.relay(), should_stop=should_stop, sink=sink
         )
         return report.within(time.monotonic() - began_at), runs_before
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.box.protocol import Captured, Report
-from sandbox.models import Limits, RunResult, Status
+from sandbox.models import InlineArtifact, Limits, OmittedArtifact, RunResult, Status, StoredArtifact
 
 STOPPED_EXIT_CODE = -1
 """Of a program that we ended, so that no exit code of its own exists."""
@@ -52,9 +53,17 @@ def classify(report: Report, limits: Limits) -> Ending:
 
 
 def to_result(
-    report: Report, limits: Limits, *, run_id: str, language: str, queued_ms: float, runs_before: int = 0
+    report: Report,
+    limits: Limits,
+    *,
+    run_id: str,
+    language: str,
+    queued_ms: float,
+    runs_before: int = 0,
+    artifacts: Sequence[InlineArtifact | StoredArtifact] = (),
+    artifacts_omitted: Sequence[OmittedArtifact] = (),
 ) -> RunResult:
-    """The whole result: the ending, and both streams as text."""
+    """The whole result: the ending, both streams as text, and the files that came."""
     ending = classify(report, limits)
     return RunResult(
         id=run_id,
@@ -72,6 +81,8 @@ def to_result(
         memory_kb=report.max_rss_kb,
         queued_ms=round(queued_ms, 2),
         runs_before=runs_before,
+        artifacts=tuple(artifacts),
+        artifacts_omitted=tuple(artifacts_omitted),
     )
 
 

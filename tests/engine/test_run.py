@@ -25,6 +25,8 @@ TYPES = {
     "memory_kb": int,
     "queued_ms": float,
     "runs_before": int,
+    "artifacts": list,
+    "artifacts_omitted": list,
 }
 HELLO = {"python": "print('hello')", "node": "console.log('hello')", "bash": "echo hello"}
 BOTH_STREAMS = {

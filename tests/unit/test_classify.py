@@ -140,6 +140,8 @@ def test_the_result_carries_everything_in_its_units() -> None:
         "memory_kb": 9000,
         "queued_ms": 1.23,
         "runs_before": 0,
+        "artifacts": [],
+        "artifacts_omitted": [],
     }
 
 

@@ -36,7 +36,7 @@ EXPECTED = """
 --cpus 1
 --pids-limit 64
 --shm-size 16m
---tmpfs /app:rw,nosuid,nodev,noexec,size=40m,mode=755
+--tmpfs /app:rw,nosuid,nodev,noexec,size=40m,nr_inodes=10240,mode=755
 --ulimit core=1:1
 --ulimit nofile=256:256
 --ulimit fsize=58720256

@@ -68,6 +68,8 @@ def test_a_run_comes_back_as_it_was(history: History) -> None:
         "memory_kb": 4096,
         "queued_ms": 0.5,
         "runs_before": 0,
+        "artifacts": [],
+        "artifacts_omitted": [],
     }
 
 
@@ -94,7 +96,8 @@ def test_fields_come_in_their_order(history: History) -> None:
     row = history.get(NOBODY, "0000")
     (listed,) = history.page(NOBODY)[0]
     run = "id timestamp owner kind language {} entry archive args {} exit_code status signal truncated "
-    run += "output_bytes error_bytes duration_ms cpu_ms memory_kb queued_ms runs_before {} shortened"
+    run += "output_bytes error_bytes duration_ms cpu_ms memory_kb queued_ms runs_before artifacts artifacts_omitted "
+    run += "{} shortened"
     assert " ".join(row or ()).split() == run.format("code", "stdin output error", "").split()
     assert list(listed) == run.format("", "", "code stdin output error").split()
 
