@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     max_archive_members: int = _row(1000, "Entries in an archive.", unit="entries", ge=1, le=100_000)
     max_archive_bytes: int = _row(32 << 20, "Size of an archive unpacked.", unit="bytes", ge=1024, le=1 << 32)
     artifact_count: int = _row(20, "Files that one run may give back.", unit="files", ge=0, le=1000)
-    artifact_bytes: int = _row(16 << 20, "Size of those together.", unit="bytes", ge=0, le=1 << 30)
+    artifact_bytes: int = _row(16 << 20, "Size of those together.", unit="bytes", ge=0, le=64 << 20)
     artifact_store_bytes: int = _row(
         512 << 20, "Bytes that such files of past runs may take on disk; the oldest go first.", unit="bytes", ge=0
     )
