@@ -15,6 +15,9 @@ from sandbox.models import Omission
 
 FILE = struct.Struct(">Q")
 
+PIECE_BYTES = 1 << 16
+"""A file comes in pieces of this size; only its last one is smaller. Many small ones would cost us much more."""
+
 MAX_PATH_BYTES = 1024
 MAX_OMITTED = 20
 """How many files that do not come are named."""
@@ -111,7 +114,7 @@ class Arrivals:
         self._sink.begin(path, size)
 
     def _write(self, payload: bytes) -> None:
-        _insist(0 < len(payload) <= self._missing)
+        _insist(0 < len(payload) == min(self._missing, PIECE_BYTES))
         self._missing -= len(payload)
         self._sink.write(payload)
 

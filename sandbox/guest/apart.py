@@ -40,7 +40,12 @@ def carry_out(uid: int, work: Callable[[ModuleType, int], None]) -> bool:
     """Do something with the module `artifacts`, passing on the frames it writes. Whether it was done in time."""
     reader, writer = os.pipe()
     deadline = time.monotonic() + SECONDS
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:  # there is no memory for it
+        os.close(reader)
+        os.close(writer)
+        return False
     if pid == 0:
         code = 1
         try:

@@ -92,7 +92,7 @@ class Search:
             self.frame(b"F", FILE.pack(of.st_size) + path.encode())
             left = of.st_size
             while left:
-                data = os.read(file, min(left, READ_BYTES))
+                data = read_whole(file, min(left, READ_BYTES))
                 if not data:
                     return b"unreadable"
                 self.frame(b"B", data)
@@ -129,6 +129,17 @@ class Search:
 
     def frame(self, kind: bytes, payload: bytes) -> None:
         write_all(FRAME.pack(kind, len(payload)) + payload, self.pipe)
+
+
+def read_whole(file: int, count: int) -> bytes:
+    """So many bytes; none when there are fewer."""
+    data = os.read(file, count)
+    while len(data) < count:
+        more = os.read(file, count - len(data))
+        if not more:
+            return b""
+        data += more
+    return data
 
 
 def depth_of(glob: str) -> float:

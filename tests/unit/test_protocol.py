@@ -36,6 +36,7 @@ def test_files_are_announced_the_same(guest: dict[str, dict[str, Any]]) -> None:
     sources = (GUEST / "artifacts.py").read_text() + (GUEST / "apart.py").read_text()
     words = {word.encode() for word in re.findall(r'b"([a-z]+)(?:\\0)?"', sources)}
     assert words == set(arrivals.SAID)
+    assert guest["frames"]["READ_BYTES"] == arrivals.PIECE_BYTES
     assert f"MAX_PATH_BYTES = {arrivals.MAX_PATH_BYTES}\n" in sources
 
 
