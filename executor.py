@@ -109,7 +109,7 @@ class Executor:
         :raises InvalidArchive: when the archive's contents are damaged.
         """
         request = with_pack(request, self.images.is_ready, self._limits)
-        watch = Watch(on_start or _nothing, on_output or _nothing, gone or _never)
+        watch = Watch.of(on_start, on_output, gone)
         with self._hold([request]), self._quotas.counted(request.caller), self._enter([request])[0] as ticket:
             return self._run_with(ticket, request, run_id or new_run_id(), watch)
 
@@ -123,7 +123,7 @@ class Executor:
         if not requests:
             return []
         requests = [with_pack(request, self.images.is_ready, self._limits) for request in requests]
-        caller, watch = requests[0].caller, Watch(_nothing, _nothing, gone or _never)
+        caller, watch = requests[0].caller, Watch.of(gone=gone)
 
         def run_one(ticket: Ticket, request: RunRequest) -> RunResult:
             with ticket:
@@ -194,8 +194,7 @@ class Executor:
 
     def _order(self, request: RunRequest, limits: Limits) -> Order:
         asked = Asked(request.artifacts, self.settings.artifact_count, self.settings.artifact_bytes)
-        followed = self._supply.may_keep(request.caller.owner)
-        return order_of(request, limits, artifacts=asked, may_be_followed=followed)
+        return order_of(request, limits, artifacts=asked, may_be_followed=self._supply.may_keep(request.caller.owner))
 
     def _run_in_container(
         self, request: RunRequest, limits: Limits, watch: Watch, *, should_stop: Callable[[], bool], sink: Sink
@@ -236,14 +235,6 @@ class Executor:
             self._stopping.set()
             self._admission.wait_idle(30)
         self._supply.close()
-
-
-def _nothing(*_: object) -> None:
-    pass
-
-
-def _never() -> bool:
-    return False
 
 
 # --- The same in one call ---------------------------------------------------------------------------------

@@ -19,6 +19,16 @@ class Watch:
     on_output: OutputHandler
     gone: Callable[[], bool]
 
+    @classmethod
+    def of(
+        cls,
+        on_start: Callable[[], None] | None = None,
+        on_output: OutputHandler | None = None,
+        gone: Callable[[], bool] | None = None,
+    ) -> Watch:
+        """Of somebody who leaves some of it out."""
+        return cls(on_start or _nothing, on_output or _nothing, gone or _never)
+
     def relay(self) -> Callable[[Stream, bytes], None]:
         """Passes on a run's output as text, no character in two pieces."""
         decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
@@ -28,3 +38,11 @@ class Watch:
                 self.on_output(stream, text)
 
         return relay
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False

@@ -15,7 +15,7 @@ MAX_GLOB_CHARACTERS = 200
 
 _NAME = r"[^/.\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*"
 GLOB = rf"^{_NAME}(?:/{_NAME})*(?![\s\S])"
-"""Names with a slash between, none of which begins with a dot. As JavaScript and Python read it: their `$` differ."""
+"""Names with a slash between, none of which begins with a dot. What `$` means differs from dialect to dialect."""
 
 
 def check_globs(globs: Sequence[str]) -> None:
