@@ -10,6 +10,7 @@ from executor import Executor
 from sandbox.models import Caller, RunRequest, RunResult
 
 KEPT = Path(__file__).resolve().parent / "kept"
+LOOK = (KEPT / "look.py").read_text()
 
 
 def owned(executor: Executor) -> Callable[..., RunResult]:
