@@ -286,3 +286,8 @@ def test_a_file_that_had_to_make_room_is_gone(client: FlaskClient, folder: Path)
 def test_with_a_run_that_is_deleted_its_files_are_gone(client: FlaskClient) -> None:
     assert client.delete(f"/history/{IDS[2]}").status_code == 200
     assert client.get(f"/runs/{IDS[2]}/artifacts/0").status_code == 404
+
+
+def test_the_page_is_told_how_much_comes_back(client: FlaskClient) -> None:
+    told = client.get("/config").get_json()["artifacts"]
+    assert told == {"count": 20, "bytes": 16 << 20, "inline_bytes": INLINE_BYTES}
