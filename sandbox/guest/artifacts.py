@@ -30,7 +30,7 @@ class Enough(Exception):
 
 
 class Search:
-    """Goes through the program's folder in the order of paths, and sends what was asked for."""
+    """Goes through the folder that the program starts in, in the order of paths, and sends what was asked for."""
 
     def __init__(self, order: Order, uid: int, pipe: int) -> None:
         wanted = order.artifacts
@@ -39,10 +39,11 @@ class Search:
         self.files_left, self.bytes_left, self.names_left = wanted.count, wanted.bytes, wanted.omitted
         self.globs = [Glob(text) for text in wanted.globs]
         self.depth = max(map(depth_of, wanted.globs))
-        self.sent = {*order.names}
+        self.folder = order.steps[-1].folder
+        self.sent = {f"{APP}/{name}" for name in order.names}
 
     def run(self) -> None:
-        folder = os.open(APP, IS_FOLDER)
+        folder = os.open(self.folder, IS_FOLDER)
         try:
             self.look_into(folder, "", 0)
         except Enough:
@@ -53,7 +54,7 @@ class Search:
             path = prefix + name
             if name[-1] == "/":
                 self.enter(folder, path, name[:-1], depth + 1)
-            elif path not in self.sent and any(glob.matches(path) for glob in self.globs):
+            elif f"{self.folder}/{path}" not in self.sent and any(glob.matches(path) for glob in self.globs):
                 self.give(folder, path, name)
 
     def enter(self, folder: int, path: str, name: str, depth: int) -> None:

@@ -116,6 +116,18 @@ def test_a_project_writes_beside_its_files_and_gets_only_what_is_new(executor: E
     assert (result.error, contents(result)) == ("", {"out/new.txt": b"sent!", "top": b""})
 
 
+@pytest.mark.parametrize("folder", ["project", "a/b c/é"])
+def test_paths_are_those_that_the_program_itself_writes(executor: Executor, folder: str) -> None:
+    """It starts in the folder that holds everything: there it writes, and from there its files are named."""
+    code = (
+        "import os\nos.makedirs('out', exist_ok=True)\nfor path in ('a.png', 'out/b.png'): open(path, 'w').write(path)"
+    )
+    files = {f"{folder}/main.py": code, f"{folder}/sent.png": "", f"{folder}/out/sent.png": ""}
+    archive = check_archive(zip_of(files), executor.settings)
+    request = RunRequest("python", archive=archive, entry=f"{folder}/main.py", artifacts=("*.png", "out/*"))
+    assert contents(executor.run(request)) == {"a.png": b"a.png", "out/b.png": b"out/b.png"}
+
+
 def test_so_many_come_and_the_others_are_named(run: Run, executor: Executor) -> None:
     count = executor.settings.artifact_count
     result = run(f"for n in range({count + 50}): open(f'{{n:03}}', 'w')", artifacts=EVERYTHING)
