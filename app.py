@@ -17,6 +17,7 @@ from executor import Executor
 from sandbox.engine import image, versions
 from sandbox.errors import EngineError
 from sandbox.settings import Settings, SettingsError, load
+from sandbox.store.artifacts import ArtifactFiles
 from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
 from sandbox.store.keys import Keys
@@ -24,8 +25,8 @@ from sandbox.store.recorder import Recorder
 from web import assets, callers, errors, guards, logs, metrics, proxies
 from web.cookies import Cookies, secret_of
 from web.route import Routes
+from web.routes import artifacts, me, run, service
 from web.routes import history as history_routes
-from web.routes import me, run, service
 from web.routes import metrics as metrics_routes
 from web.serving import server
 
@@ -45,9 +46,12 @@ def create_app(
     """
     settings = settings or load()
     database = database or Database(url_of(settings))
-    history = history or open_history(settings, database)
+    files = ArtifactFiles(
+        settings.data_dir / "artifacts", settings.artifact_store_bytes if settings.history_limit else 0
+    )
+    history = history or open_history(settings, database, files)
     numbers, recorder = metrics.Metrics(settings), Recorder(history)
-    executor = executor or Executor(settings, observers=[recorder, logs.run_ended, numbers.run_ended])
+    executor = executor or Executor(settings, observers=[recorder, logs.run_ended, numbers.run_ended], files=files)
     numbers.watch(executor.numbers, recorder)
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # the redirect would be HTML
@@ -62,6 +66,7 @@ def create_app(
     _compress(app)
     routes = Routes(app, settings)
     run.install(routes, settings, executor)
+    artifacts.install(routes, history, files)
     history_routes.install(routes, history)
     me.install(routes, settings, executor)
     service.install(routes, settings, executor)
@@ -69,13 +74,14 @@ def create_app(
     return app
 
 
-def open_history(settings: Settings, database: Database) -> History:
-    """The history that the settings ask for."""
+def open_history(settings: Settings, database: Database, files: ArtifactFiles) -> History:
+    """The history that the settings ask for; with its runs go their files."""
     return History(
         database,
         settings.history_limit,
         max_bytes=settings.history_bytes,
         output_bytes=settings.most.output_bytes,
+        files=files,
     )
 
 

@@ -10,7 +10,6 @@ environment. A program's faults are returned as a `RunResult`; ours are raised (
 from __future__ import annotations
 
 import atexit
-import codecs
 import functools
 import logging
 import secrets
@@ -19,16 +18,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from sandbox import languages
 from sandbox.admission import Admission, Ticket
+from sandbox.box.arrivals import Asked, Sink
 from sandbox.box.classify import to_result
 from sandbox.box.lease import Wanted
 from sandbox.box.numbers import numbers_of
 from sandbox.box.orders import order_of
 from sandbox.box.protocol import Order, Report
 from sandbox.box.supply import Supply
+from sandbox.box.watch import OutputHandler, Watch
 from sandbox.cancelling import CancellableRuns
 from sandbox.errors import Cancelled
 from sandbox.held import HeldBytes
@@ -37,17 +37,16 @@ from sandbox.intake.entry import choose_entry
 from sandbox.intake.files import Files, project_of
 from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.intake.packs import with_hint, with_pack
-from sandbox.models import Caller, Limits, RunRequest, RunResult, Stream
+from sandbox.models import Caller, Limits, RunRequest, RunResult
 from sandbox.quotas import Allowance, Quotas
 from sandbox.readiness import Readiness
 from sandbox.settings import Settings, load
+from sandbox.store.artifacts import ArtifactFiles
 
 log = logging.getLogger(__name__)
 
 Observer = Callable[[RunRequest, RunResult], None]
 """Told of every finished run. Its failure is logged and changes nothing."""
-
-OutputHandler = Callable[[Stream, str], None]
 
 BATCH_WORKERS = 5
 
@@ -57,25 +56,21 @@ def new_run_id() -> str:
     return secrets.token_hex(8)
 
 
-@dataclass(frozen=True)
-class Watch:
-    """What a caller hears of a run, and how he is asked whether he is still there."""
-
-    on_start: Callable[[], None]
-    on_output: OutputHandler
-    gone: Callable[[], bool]
-
-
 class Executor:
     """Runs programs. Thread-safe; a context manager that leaves no container behind."""
 
-    def __init__(self, settings: Settings, *, observers: Sequence[Observer] = ()) -> None:
+    def __init__(
+        self, settings: Settings, *, observers: Sequence[Observer] = (), files: ArtifactFiles | None = None
+    ) -> None:
         """Sweep what a dead predecessor left, and begin to fill the pool.
+
+        `files` keeps the files that programs give back; without, none is kept longer than its run takes.
 
         :raises OSError: when the data folder cannot be written.
         """
         self._quotas = Quotas(settings)
         self._observers = (self._quotas.charge, *observers)
+        self._files = files or ArtifactFiles(settings.data_dir / "artifacts", 0)
         self.settings, self._limits = settings, settings.limits
         self._supply = Supply(settings)
         self._admission = Admission.of(settings)
@@ -113,7 +108,7 @@ class Executor:
         :raises InvalidArchive: when the archive's contents are damaged.
         """
         request = with_pack(request, self.images.is_ready, self._limits)
-        watch = Watch(on_start or _nothing, on_output or _nothing, gone or _never)
+        watch = Watch.of(on_start, on_output, gone)
         with self._hold([request]), self._quotas.counted(request.caller), self._enter([request])[0] as ticket:
             return self._run_with(ticket, request, run_id or new_run_id(), watch)
 
@@ -127,7 +122,7 @@ class Executor:
         if not requests:
             return []
         requests = [with_pack(request, self.images.is_ready, self._limits) for request in requests]
-        caller, watch = requests[0].caller, Watch(_nothing, _nothing, gone or _never)
+        caller, watch = requests[0].caller, Watch.of(gone=gone)
 
         def run_one(ticket: Ticket, request: RunRequest) -> RunResult:
             with ticket:
@@ -162,18 +157,28 @@ class Executor:
         def should_stop() -> bool:
             return cancelled.is_set() or self._stopping.is_set() or watch.gone()
 
-        with self._runs.entered(run_id, request.caller.owner) as cancelled:
-            try:
-                queued_ms = ticket.wait(should_stop)
-                with self._quotas.charging_losses(request):
-                    report, runs_before = self._run_in_container(request, limits, watch, should_stop)
-            except Cancelled:
-                report = Report(stopped="cancelled")
-        result = to_result(
-            report, limits, run_id=run_id, language=request.language, queued_ms=queued_ms, runs_before=runs_before
-        )
-        result = with_hint(result, self.images.ready())
-        self._tell_observers(request, result)
+        with self._files.arriving(run_id) as arriving:
+            with self._runs.entered(run_id, request.caller.owner) as cancelled:
+                try:
+                    queued_ms = ticket.wait(should_stop)
+                    with self._quotas.charging_losses(request):
+                        report, runs_before = self._run_in_container(
+                            request, limits, watch, should_stop=should_stop, sink=arriving
+                        )
+                except Cancelled:
+                    report = Report(stopped="cancelled")
+            result = to_result(
+                report,
+                limits,
+                run_id=run_id,
+                language=request.language,
+                queued_ms=queued_ms,
+                runs_before=runs_before,
+                artifacts=arriving.listed(run_id, is_kept=self._files.keeps(arriving)),
+                artifacts_omitted=arriving.omitted,
+            )
+            result = with_hint(result, self.images.ready())
+            self._tell_observers(request, result)
         return result
 
     @contextmanager
@@ -188,23 +193,18 @@ class Executor:
             self._held.remove(size)
 
     def _order(self, request: RunRequest, limits: Limits) -> Order:
-        return order_of(request, limits, may_be_followed=self._supply.may_keep(request.caller.owner))
+        asked = Asked(request.artifacts, self.settings.artifact_count, self.settings.artifact_bytes)
+        return order_of(request, limits, artifacts=asked, may_be_followed=self._supply.may_keep(request.caller.owner))
 
     def _run_in_container(
-        self, request: RunRequest, limits: Limits, watch: Watch, should_stop: Callable[[], bool]
+        self, request: RunRequest, limits: Limits, watch: Watch, *, should_stop: Callable[[], bool], sink: Sink
     ) -> tuple[Report, int]:
         """The report of the last step, and how many runs its container had before."""
         order = self._order(request, limits)
         wanted = Wanted(request.caller.owner, request.language, limits, request.pack)
-        decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
-
-        def relay(stream: Stream, data: bytes) -> None:
-            if text := decoders[stream].decode(data):
-                watch.on_output(stream, text)
-
         began_at = time.monotonic()
         report, runs_before = self._supply.run(
-            wanted, order, on_start=watch.on_start, on_output=relay, should_stop=should_stop
+            wanted, order, on_start=watch.on_start, on_output=watch.relay(), should_stop=should_stop, sink=sink
         )
         return report.within(time.monotonic() - began_at), runs_before
 
@@ -235,14 +235,6 @@ class Executor:
             self._stopping.set()
             self._admission.wait_idle(30)
         self._supply.close()
-
-
-def _nothing(*_: object) -> None:
-    pass
-
-
-def _never() -> bool:
-    return False
 
 
 # --- The same in one call ---------------------------------------------------------------------------------

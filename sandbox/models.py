@@ -111,11 +111,70 @@ class RunRequest:
     entry: str = ""
     args: tuple[str, ...] = ()
     stdin: str = ""
+    artifacts: tuple[str, ...] = ()
+    """Globs (`globs.check_globs`) of the files it shall give back. Without any, it can make none."""
     limits: Limits | None = None
     """None: those of the settings."""
     caller: Caller = Caller()
     pack: str = ""
     """In whose image it runs; empty: the language's own, or found by looking at the source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A file that a program has made."""
+
+    path: str
+    """Below its folder. Any printable characters, but no part of it is empty or begins with a dot."""
+    bytes: int
+    media_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InlineArtifact(Artifact):
+    """One that comes with the result."""
+
+    base64: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredArtifact(Artifact):
+    """One that is to be fetched."""
+
+    url: str
+    """On this server, as long as the run is in the history and its files have not had to make room for newer ones."""
+
+
+class Omission(str, Enum):
+    """Why a file that was asked for does not come. The set is closed: clients may switch on it."""
+
+    LINK = "link"
+    """A symbolic link, or another name of a file that was sent."""
+    SPECIAL = "special"
+    """A device, a pipe, a socket."""
+    NAME = "name"
+    """Not printable, not UTF-8, or longer than 1024 bytes."""
+    DEPTH = "depth"
+    """A folder in more than 32 others: none of its files."""
+    COUNT = "count"
+    """More files than a run may give back."""
+    SIZE = "size"
+    """More bytes than are left of those that a run may give back."""
+    UNREADABLE = "unreadable"
+    NOT_KEPT = "not_kept"
+    """Too large to come with the result, and the server keeps no files, or could not write it."""
+    INCOMPLETE = "incomplete"
+    """Without a path: looking for more was given up, for time."""
+    MORE = "more"
+    """Without a path: there are more that are not named."""
+
+
+@dataclass(frozen=True)
+class OmittedArtifact:
+    """A file that was asked for and does not come; what cannot be printed of its path is replaced."""
+
+    path: str
+    reason: Omission
 
 
 @dataclass(frozen=True)
@@ -155,8 +214,21 @@ class RunResult:
     """Programs of the same owner that its container had run before; 0 for a fresh one."""
     compile: Compilation | None = None
     """None where nothing is compiled. Its CPU time is part of the run's, of one that never began all else is, too."""
+    artifacts: tuple[InlineArtifact | StoredArtifact, ...] = ()
+    """Files that it has made and was asked for, in the order of their paths."""
+    artifacts_omitted: tuple[OmittedArtifact, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The fields, as JSON has them."""
-        compilation = self.compile and {**vars(self.compile)}
-        return {**vars(self), "status": self.status.value, "compile": compilation}
+        return {
+            **vars(self),
+            "status": self.status.value,
+            "compile": self.compile and {**vars(self.compile)},
+            "artifacts": [{**vars(artifact)} for artifact in self.artifacts],
+            "artifacts_omitted": [{"path": each.path, "reason": each.reason.value} for each in self.artifacts_omitted],
+        }
+
+
+def artifact_url(run_id: str, number: int) -> str:
+    """Where the file at this place in a result's `artifacts` is to be had."""
+    return f"/runs/{run_id}/artifacts/{number}"

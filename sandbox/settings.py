@@ -7,7 +7,6 @@ A setting `timeout_seconds` is the environment variable `SCE_TIMEOUT_SECONDS`, o
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from pydantic import Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sandbox.host_names import check_hosts, check_origins
 from sandbox.languages import LANGUAGES
 from sandbox.models import Limits
 from sandbox.packs import PACKS
@@ -26,9 +26,6 @@ PREFIX = "SCE_"
 ENV_FILE = ".env"
 NO_SETTINGS = ("KEY",)
 """What those who call a server have in their environment, maybe beside the server's settings."""
-
-HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._-]+", re.IGNORECASE)
-ORIGIN = re.compile(rf"[a-z][a-z0-9+.-]*://(?:{HOST_NAME.pattern})(?::[0-9]{{1,5}})?/?", re.IGNORECASE)
 
 MIN_SECRET_CHARACTERS = 32
 
@@ -96,7 +93,9 @@ class Settings(BaseSettings):
     memory_mb: int = _row(128, "Memory of a container, files included; no swap.", unit="MiB", ge=32, le=65536)
     cpus: float = _row(1.0, "CPUs of a container.", unit="CPUs", ge=0.1, le=64)
     pids: int = _row(64, "Processes and threads of a container.", unit="tasks", ge=16, le=4096)
-    shm_mb: int = _row(16, "Size of /dev/shm; counts as memory.", unit="MiB", ge=1, le=4096)
+    shm_mb: int = _row(
+        16, "Size of /dev/shm, at most half of the memory less 24 MiB; counts as memory.", unit="MiB", ge=1, le=4096
+    )
     output_bytes: int = _row(
         1 << 20, "Output kept of each stream, as head and tail.", unit="bytes", ge=1024, le=1 << 26
     )
@@ -130,6 +129,11 @@ class Settings(BaseSettings):
     )
     max_archive_members: int = _row(1000, "Entries in an archive.", unit="entries", ge=1, le=100_000)
     max_archive_bytes: int = _row(32 << 20, "Size of an archive unpacked.", unit="bytes", ge=1024, le=1 << 32)
+    artifact_count: int = _row(20, "Files that one run may give back.", unit="files", ge=0, le=1000)
+    artifact_bytes: int = _row(16 << 20, "Size of those together.", unit="bytes", ge=0, le=64 << 20)
+    artifact_store_bytes: int = _row(
+        512 << 20, "Bytes that such files of past runs may take on disk; the oldest go first.", unit="bytes", ge=0
+    )
     max_stdin_bytes: int = _row(64 << 10, "Standard input given to a program.", unit="bytes", ge=0, le=1 << 24)
     max_args: int = _row(32, "Command-line arguments of a program.", unit="arguments", ge=0, le=1000)
     max_arg_characters: int = _row(1000, "Length of one argument.", unit="characters", ge=1, le=100_000)
@@ -209,21 +213,8 @@ class Settings(BaseSettings):
             raise ValueError(f"a secret has at least {MIN_SECRET_CHARACTERS} characters (openssl rand -hex 32)")
         return secret
 
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _check_hosts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if not HOST_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no host name (run.example or [::1], without port or wildcard)")
-        return names
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            if not ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin (https://docs.example or http://localhost:8080)")
-        return origins
+    _check_hosts = field_validator("allowed_hosts")(check_hosts)
+    _check_origins = field_validator("allowed_origins")(check_origins)
 
     @field_validator("seccomp")
     @classmethod

@@ -23,6 +23,7 @@ from sqlalchemy import create_engine, text
 
 from sandbox.models import Caller, RunRequest, RunResult, Status
 from sandbox.store import database as store
+from sandbox.store.artifacts import ArtifactFiles
 from sandbox.store.history import History
 from scripts import postgres
 
@@ -37,9 +38,9 @@ class Database:
         self.url = url
         self._opened: list[store.Database] = []
 
-    def history(self, limit: int = 100, **bounds: int) -> History:
+    def history(self, limit: int = 100, files: ArtifactFiles | None = None, **bounds: int) -> History:
         """A history over it, as a server has one."""
-        return History(self.open(), limit, **bounds)
+        return History(self.open(), limit, files=files, **bounds)
 
     def open(self) -> store.Database:
         """As a server opens it."""

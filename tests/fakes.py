@@ -185,6 +185,8 @@ def row(run_id: str, **fields: Any) -> dict[str, Any]:
         "memory_kb": 1000,
         "queued_ms": 0.0,
         "runs_before": 0,
+        "artifacts": [],
+        "artifacts_omitted": [],
         **fields,
     }
 
@@ -212,6 +214,10 @@ class FakeHistory:
     def get(self, caller: Caller, run_id: str) -> dict[str, Any] | None:
         self._fail()
         return next((item for item in self.rows if item["id"] == run_id), None)
+
+    def artifacts(self, caller: Caller, run_id: str) -> list[dict[str, Any]]:
+        found = self.get(caller, run_id)
+        return found["artifacts"] if found else []
 
     def delete(self, caller: Caller, run_id: str) -> bool:
         self._fail()

@@ -122,7 +122,7 @@ def _is_own(request: Request, origin: str | None) -> bool:
 def finish(response: Response, request: Request, allowed: frozenset[str]) -> Response:
     """Add the headers that every answer carries, and the CORS ones when the origin is allowed."""
     for name, value in SECURITY_HEADERS:
-        response.headers[name] = value
+        response.headers.setdefault(name, value)  # a route may be stricter
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"
     if allowed:

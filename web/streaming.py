@@ -1,4 +1,4 @@
-"""A run as server-sent events: `started`, `stdout`, `stderr`, then `result` or `error`.
+"""A run as server-sent events: `started`, `stdout`, `stderr`, `artifact`, then `result` or `error`.
 
 The run has a thread of its own. Between it and the thread that writes to the socket is a `Feed`, which never
 makes the program wait for a slow reader: pieces that have not been fetched yet are joined, and the executor
@@ -23,7 +23,7 @@ from flask import Request, Response
 
 from executor import Executor
 from sandbox.errors import SandboxError
-from sandbox.models import RunRequest, RunResult, Stream
+from sandbox.models import Artifact, RunRequest, RunResult, Stream
 from web import errors
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Started:
     """The program has been released."""
 
 
-Event = Output | Started | RunResult | SandboxError
+Event = Output | Started | Artifact | RunResult | SandboxError
 
 
 def is_wanted(request: Request) -> bool:
@@ -138,7 +138,8 @@ def _feed(feed: Feed, run: Callable[[], RunResult]) -> None:
         log.exception("a streamed run failed unexpectedly")
         feed.put(SandboxError(errors.SENTENCES[500][1]))
     else:
-        feed.put(result)
+        for event in (*result.artifacts, result):
+            feed.put(event)
 
 
 def _events(feed: Feed, run_id: str, event: Event | None, gone: Gone) -> Iterator[str]:
@@ -156,6 +157,8 @@ def _events(feed: Feed, run_id: str, event: Event | None, gone: Gone) -> Iterato
 def _format(event: Event, run_id: str) -> str:
     if isinstance(event, Output):
         return _line(event.stream.value, {"text": event.text})
+    if isinstance(event, Artifact):
+        return _line("artifact", {**vars(event)})
     if isinstance(event, RunResult):
         return _line("result", event.to_json())
     if isinstance(event, SandboxError):

@@ -2,6 +2,7 @@
 
 orders    what the supervisor shall do for a request
 protocol  the frames, and the reports they add up to
+arrivals  the files that a run gives back, as they come
 pipes     the docker client that a container is attached by
 container one container, from `docker run` to its confirmed removal
 pool      containers that wait with an interpreter started

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sandbox.box.protocol import Captured, Report
-from sandbox.models import Compilation, Limits, RunResult, Status
+from sandbox.models import (
+    Compilation,
+    InlineArtifact,
+    Limits,
+    OmittedArtifact,
+    RunResult,
+    Status,
+    StoredArtifact,
+)
 
 STOPPED_EXIT_CODE = -1
 """Of a program that we ended, so that no exit code of its own exists."""
@@ -52,9 +61,17 @@ def classify(report: Report, limits: Limits) -> Ending:
 
 
 def to_result(
-    report: Report, limits: Limits, *, run_id: str, language: str, queued_ms: float, runs_before: int = 0
+    report: Report,
+    limits: Limits,
+    *,
+    run_id: str,
+    language: str,
+    queued_ms: float,
+    runs_before: int = 0,
+    artifacts: Sequence[InlineArtifact | StoredArtifact] = (),
+    artifacts_omitted: Sequence[OmittedArtifact] = (),
 ) -> RunResult:
-    """The whole result: the ending, and both streams as text."""
+    """The whole result: the ending, both streams as text, and the files that came."""
     ending, compilation = classify(report, limits), None
     if report.is_of_compiler:
         ending, compilation = _of_compiler(report, ending), _compilation(report, limits)
@@ -78,6 +95,8 @@ def to_result(
         queued_ms=round(queued_ms, 2),
         runs_before=runs_before,
         compile=compilation,
+        artifacts=tuple(artifacts),
+        artifacts_omitted=tuple(artifacts_omitted),
     )
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from sandbox.box.arrivals import Arrivals, Nowhere, Sink
 from sandbox.box.pipes import Pipes
 from sandbox.box.protocol import (
     FRAME_ROOM_BYTES,
@@ -124,12 +125,13 @@ class Container:
         on_start: Callable[[], None],
         on_output: OutputHandler,
         should_stop: Callable[[], bool],
+        sink: Sink | None = None,
     ) -> list[Report]:
         """Run one program to its end. Returns a report of each step that was begun.
 
         `on_start` is called when the first step is released, `on_output` with the output of the last. `should_stop`
         is asked about five times a second; when it says yes, the program is killed and the last report says
-        `cancelled`.
+        `cancelled`. The files that it gives back go into `sink`.
 
         :raises InvalidArchive: when the archive's contents turn out to be damaged.
         :raises NotStarted: when the container was gone before it said that the program was released: at most the
@@ -144,7 +146,7 @@ class Container:
         if not self._pipes.send(order.frames(self.runs), deadline):
             raise NotStarted(self._failure(is_gone=time.monotonic() < deadline))
         self._pipes.max_frame_bytes = FRAME_ROOM_BYTES + max(step.limits.output_bytes for step in order.steps)
-        transcript = Transcript(order.steps)
+        transcript = Transcript(order.steps, Arrivals(order.artifacts, sink or Nowhere()))
         try:
             self._follow(transcript, deadline, on_start=on_start, on_output=on_output, should_stop=should_stop)
         except ContainerLost:

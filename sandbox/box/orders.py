@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sandbox.box.arrivals import NOTHING, Asked
 from sandbox.box.protocol import Order, Step
 from sandbox.languages import LANGUAGES
 from sandbox.languages.language import Language
 from sandbox.models import Limits, RunRequest
 
 
-def order_of(request: RunRequest, limits: Limits, *, may_be_followed: bool = False) -> Order:
+def order_of(
+    request: RunRequest, limits: Limits, *, artifacts: Asked = NOTHING, may_be_followed: bool = False
+) -> Order:
     """What has to be done to run a program within these limits, maybe in a container that is kept afterwards."""
     language = LANGUAGES[request.language].in_pack(request.pack)
     archive = request.archive
@@ -31,6 +34,7 @@ def order_of(request: RunRequest, limits: Limits, *, may_be_followed: bool = Fal
         stdin=request.stdin.encode(),
         may_use_waiting=may_use_waiting,
         may_be_followed=may_be_followed,
+        artifacts=artifacts,
     )
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from sandbox.box.arrivals import GARBLED, MAX_OMITTED, NOTHING, Arrivals, Asked
 from sandbox.errors import ContainerLost, InvalidArchive
 from sandbox.models import Limits, Stream
 
@@ -19,6 +20,7 @@ ORDER = struct.Struct(">???BI")
 RUN = struct.Struct(">I")
 """How many runs a container has had before: in an order, in a cancellation, and in what its supervisor says."""
 LIMITS = struct.Struct(">dqq")
+ARTIFACTS = struct.Struct(">IQI")
 REPORT = struct.Struct(">iqqqqqq")
 FRAME_ROOM_BYTES = 1 << 17
 """No frame of our supervisor is larger than this and what is kept of a stream."""
@@ -33,8 +35,6 @@ REFUSALS = (b"corrupt_archive", b"archive_too_large")
 """Why the supervisor does not start one, in the codes of the API."""
 
 STREAMS = {b"O": Stream.STDOUT, b"E": Stream.STDERR}
-
-GARBLED = "The container's answer cannot be read. Try again."
 
 OutputHandler = Callable[[Stream, bytes], None]
 
@@ -79,15 +79,17 @@ class Order:
     """Whether an interpreter that already waits may be used."""
     may_be_followed: bool = False
     """Whether the container may be made ready for another run."""
+    artifacts: Asked = NOTHING
 
     def frames(self, run: int = 0) -> bytes:
         """What is written to a container that has had so many runs."""
-        flags = (self.may_use_waiting, self.is_archive, self.may_be_followed)
+        flags, asked = (self.may_use_waiting, self.is_archive, self.may_be_followed), self.artifacts
         parts = [
             (b"R", ORDER.pack(*flags, len(self.steps), run)),
             (b"N", _strings(self.names)),
             (b"P", self.payload),
             (b"I", self.stdin),
+            (b"G", ARTIFACTS.pack(asked.count, asked.bytes, MAX_OMITTED) + _strings(asked.globs)),
         ]
         for step in self.steps:
             parts += step.frames()
@@ -147,11 +149,12 @@ class Transcript:
     A program that has taken over its supervisor may send what it likes; it costs us no more than an honest one.
     """
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], arrivals: Arrivals) -> None:
         self.reports: list[Report] = []
         """Of the steps that have ended."""
         self.started = False
         self._steps = steps
+        self._arrivals = arrivals
         self._begin_step()
 
     @property
@@ -183,8 +186,11 @@ class Transcript:
             self._started_at = time.monotonic()
             return self._steps[len(self.reports)]
         if kind == b"D":
+            self._arrivals.end()
             self.reports.append(self._report(payload))
             self._begin_step()
+        elif kind in Arrivals.KINDS:
+            self._arrivals.take(kind, payload)
         else:
             self._take_output(kind, payload, on_output)
         return None
@@ -233,6 +239,8 @@ class Transcript:
 
     def stop_from_outside(self, reason: str) -> None:
         """Let a report of what is known end the transcript."""
+        if reason != "cancelled":
+            self._arrivals.cut()
         wall_seconds = 0.0 if self._started_at is None else time.monotonic() - self._started_at
         self.reports.append(Report(self._stdout, self._stderr, stopped=reason, wall_seconds=wall_seconds))
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from sandbox.box.arrivals import Sink
 from sandbox.box.budget import HELPERS_MB, IDLE_MB, Budget
 from sandbox.box.container import Container, NotStarted
 from sandbox.box.lease import Leases, Wanted
@@ -141,8 +142,11 @@ class Supply:
         on_start: Callable[[], None],
         on_output: OutputHandler,
         should_stop: Callable[[], bool],
+        sink: Sink,
     ) -> tuple[Report, int]:
         """The report of the last step of an order, and how many runs its container had before.
+
+        The files that it gives back go into `sink`.
 
         :raises SandboxError: as `Container.run`, when no container could be had, or it was lost.
         """
@@ -152,7 +156,9 @@ class Supply:
             for container in self._containers(wanted, may_use_waiting=order.may_use_waiting):
                 runs_before = container.runs
                 try:
-                    reports = container.run(order, on_start=on_start, on_output=on_output, should_stop=should_stop)
+                    reports = container.run(
+                        order, on_start=on_start, on_output=on_output, should_stop=should_stop, sink=sink
+                    )
                     return _last(reports, order), runs_before
                 except NotStarted as problem:
                     reason = problem.reason
@@ -249,9 +255,10 @@ class Supply:
 
     @property
     def app_mb(self) -> int:
-        """Room below /app for the largest archive, whose files take whole pages of 4 KiB."""
+        """Room below /app for the largest archive, in whole pages of 4 KiB a file, and for what is made there."""
         settings = self.settings
-        return (settings.max_archive_bytes + settings.max_archive_members * 4096 >> 20) + 2
+        sent_bytes = settings.max_archive_bytes + settings.max_archive_members * 4096
+        return (sent_bytes + settings.artifact_bytes >> 20) + 2
 
     def check(self) -> None:
         """Return when containers can be had.

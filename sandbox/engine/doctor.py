@@ -111,7 +111,8 @@ def probe(settings: Settings, client: Client) -> dict[str, str]:
     :raises EngineError: no container can be started.
     """
     options = options_for(settings, podman=client.is_podman)
-    flags = [*mission_flags(settings.limits), *resource_flags(settings.limits, app_mb=1), *security_flags(options)]
+    resources = resource_flags(settings.limits, app_mb=1, podman=options.podman)
+    flags = [*mission_flags(settings.limits), *resources, *security_flags(options)]
     command = ["run", *flags, "--entrypoint", "/usr/local/bin/python3", options.image, "-I", "-S", "-c", PROBE]
     try:
         facts: dict[str, str] = json.loads(client.ask(*command, timeout_seconds=PROBE_SECONDS))

@@ -53,23 +53,46 @@ def mission_flags(limits: Limits) -> list[str]:
     return ["--rm", "--network", "none", "--memory", f"{limits.memory_mb}m", "--read-only"]
 
 
-def resource_flags(limits: Limits, app_mb: int) -> list[str]:
+SUPERVISOR_MB = 24
+"""Of a container's memory, what nothing that is kept in files can take: the supervisor, and what looks after them."""
+
+INODES_PER_MB = 256
+"""Each takes 1 KiB of the kernel's memory, so that all of them take a quarter of what their contents may."""
+
+
+def room_for_files(limits: Limits, app_mb: int) -> tuple[int, int]:
+    """Sizes of /app and of /dev/shm in MiB: what was asked for, or as much of it as the memory leaves room for."""
+    room_mb = limits.memory_mb - SUPERVISOR_MB
+    shm_mb = min(limits.shm_mb, max(1, room_mb // 2))
+    return min(app_mb, max(1, (room_mb - shm_mb) * 4 // 5)), shm_mb
+
+
+def app_options(app_mb: int, *, podman: bool) -> str:
+    """How /app is mounted."""
+    # podman refuses this option; there, the number follows from the memory that they take.
+    inodes = "" if podman else f"nr_inodes={app_mb * INODES_PER_MB},"
+    return f"rw,nosuid,nodev,noexec,size={app_mb}m,{inodes}mode=755"
+
+
+def resource_flags(limits: Limits, app_mb: int, *, podman: bool = False) -> list[str]:
     """Ceilings on what one container can take from the machine."""
+    app_mb, shm_mb = room_for_files(limits, app_mb)
     return [
         # Equal to --memory, or as much again is granted as swap.
         "--memory-swap", f"{limits.memory_mb}m",
         "--cpus", f"{limits.cpus:g}",
         # Counts threads as well. Never `--ulimit nproc`: that counts a uid over all containers.
         "--pids-limit", str(limits.pids),
-        # The only place a program can write to; multiprocessing's locks live there. Counts as memory.
-        "--shm-size", f"{limits.shm_mb}m",
-        # The program's files. Belongs to root, so the program cannot write there; counts as memory.
-        "--tmpfs", f"/app:rw,nosuid,nodev,noexec,size={app_mb}m,mode=755",
+        # Where every program can write; multiprocessing's locks live there. Counts as memory.
+        "--shm-size", f"{shm_mb}m",
+        # The program's files. Belongs to root, who lets only programs write there that shall give files back. Counts
+        # as memory. Nobody inside may mount it anew, so its bounds hold from the start.
+        "--tmpfs", f"/app:{app_options(app_mb, podman=podman)}",
         # A core_pattern that pipes starts a root helper on the host, also at a limit of 0; 1 forbids it: core(5).
         "--ulimit", "core=1:1",
         # Times the tasks: what the kernel keeps for each descriptor, on nobody's account, and undoes at the end.
         "--ulimit", "nofile=256:256",
-        "--ulimit", f"fsize={(app_mb + limits.shm_mb) << 20}",
+        "--ulimit", f"fsize={(app_mb + shm_mb) << 20}",
         # Where cgroup v1 counts, buffers of TCP are on nobody's account. The profile keeps programs from raising them.
         "--sysctl", f"net.ipv4.tcp_rmem={TCP_BUFFER_BYTES}",
         "--sysctl", f"net.ipv4.tcp_wmem={TCP_BUFFER_BYTES}",
@@ -145,7 +168,7 @@ def run_words(
     words = ["run", "--interactive", *mission_flags(limits), "--name", container_name(number)]
     for key, value in labels.items():
         words += ["--label", f"{key}={value}"]
-    flags = [*resource_flags(limits, app_mb), *security_flags(options), *exe_flags(exe_mb)]
+    flags = [*resource_flags(limits, app_mb, podman=options.podman), *security_flags(options), *exe_flags(exe_mb)]
     return [*words, *flags, options.image, str(number), *waiting]
 
 

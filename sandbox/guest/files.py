@@ -1,4 +1,4 @@
-"""The program's files, below /app, which belongs to root."""
+"""The program's files, below /app, which belongs to root. A program may be let to make files of its own beside them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 APP = "/app"
 CORRUPT, TOO_LARGE = 1, 2
+READ_ONLY, WRITABLE = 0o755, 0o1777  # in the latter, nobody removes or renames what is not his own
 
 
 class Refused(Exception):
@@ -29,14 +30,39 @@ def remove(names: list[str]) -> None:
 
     :raises OSError: when something else is there.
     """
-    folders = set()
     for name in names:
         os.unlink(f"{APP}/{name}")
+    for folder in folders_of(names):
+        if folder:
+            os.rmdir(f"{APP}/{folder}")
+
+
+def folders_of(names: list[str]) -> list[str]:
+    """The folders of these files, each before the one it is in; the last one, of an empty name, is /app itself."""
+    folders = {""}
+    for name in names:
         while "/" in name:
             name = name.rpartition("/")[0]
             folders.add(name)
-    for folder in sorted(folders, key=len, reverse=True):
-        os.rmdir(f"{APP}/{folder}")
+    return sorted(folders, key=len, reverse=True)
+
+
+def set_modes(names: list[str], mode: int) -> None:
+    """Let the program make files in the folders of these files, or no longer."""
+    for folder in folders_of(names):
+        os.chmod(f"{APP}/{folder}", mode)
+
+
+def is_changed(names: list[str]) -> bool:
+    """Whether anything else is in the folders of these files. However much there is, few entries are read."""
+    folders = folders_of(names)
+    known = {*names, *folders}
+    for folder in folders:
+        prefix = f"{folder}/" if folder else ""
+        with os.scandir(f"{APP}/{folder}") as entries:
+            if any(prefix + entry.name not in known for entry in entries):
+                return True
+    return False
 
 
 def unpack(data: bytes, names: list[str]) -> None:

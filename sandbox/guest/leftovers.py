@@ -1,20 +1,22 @@
 """What a run may leave behind. A container in which anything is found, or cannot be looked for, is not used again.
 
-Nothing is cleaned up after a program: what it can leave without being noticed is only what the kernel counts and never
-lowers (docs/security.md).
+Nothing is cleaned up after a program but the files it was asked to make: what it can leave without being noticed is
+only what the kernel counts and never lowers (docs/security.md).
 """
 
 from __future__ import annotations
 
 import time
 
+from apart import tidy
 from built import uninstall
-from files import APP, remove
+from files import APP, READ_ONLY, remove, set_modes
 from system import libc, os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cgroup import Cgroup
+    from frames import Order
 
 SHARED_MEMORY = "/dev/shm"
 IPC_TABLES = ("/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg")
@@ -33,12 +35,18 @@ class Leftovers:
         self.memory_bytes = cgroup.memory_bytes()
         self.sockets = socket_counts()
 
-    def find(self, names: list[str]) -> bytes:
-        """What is there beside the files of these names, which are removed: a word; empty when there is nothing."""
+    def find(self, order: Order, uid: int) -> bytes:
+        """What is there beside the files of this order, which are removed: a word; empty when there is nothing.
+
+        With them goes what the program was asked to make. More than a few of those are left, and found.
+        """
         trim()
         uninstall()
         try:
-            remove(names)
+            if order.artifacts.globs:
+                tidy(order, uid)
+                set_modes([], READ_ONLY)
+            remove(order.names)
             if not (is_empty(APP) and is_empty(SHARED_MEMORY)):
                 return b"files"
         except OSError:

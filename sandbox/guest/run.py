@@ -6,9 +6,10 @@ import select
 import sys
 import time
 
+from apart import collect
 from built import install
 from cgroup import difference
-from files import APP, unpack, write_file
+from files import APP, WRITABLE, is_changed, set_modes, unpack, write_file
 from frames import REPORT, RUN, HostGone, next_frame
 from output import Capture, Input, Outbox
 from program import Program
@@ -162,6 +163,13 @@ class Meter:
 
 def prepare(order: Order, waiting: Waiting | None) -> tuple[Program | None, list[Input]]:
     """Put the files in place. Returns the program (or None: not started yet) and what is to be written to it."""
+    started = place(order, waiting)
+    if order.artifacts.globs:
+        set_modes(order.names, WRITABLE)
+    return started
+
+
+def place(order: Order, waiting: Waiting | None) -> tuple[Program | None, list[Input]]:
     if waiting and waiting.writer is not None and waiting.fits(order):
         # The regular file first: from its first line on, the program may open its own source.
         write_file(waiting.script + ".new", [order.payload])
@@ -187,9 +195,14 @@ def execute(order: Order, waiting: Waiting | None, around: Surroundings) -> bool
         inputs.append(Input(program.stdin, order.stdin if step is order.steps[-1] else b""))
         run = StepRun(step, program, inputs)
         run.wait(meter.started + step.timeout_seconds, around.wakeup, order.run)
-        run.outbox.put(b"D", meter.report(run) + run.stopped)
+        report = meter.report(run)
+        is_last = bool(run.wait_status or run.stopped or step is order.steps[-1])
+        if is_last and run.stopped != b"cancelled" and order.artifacts.globs and is_changed(order.names):
+            run.outbox.send()
+            collect(order, around.uid)
+        run.outbox.put(b"D", report + run.stopped)
         run.outbox.send()
-        if run.wait_status or run.stopped:
+        if is_last:
             break
         install(around.uid)
         program, inputs = None, []

@@ -2,7 +2,8 @@
 
 Standard library only; the host never imports it. What it says to the host is in frames.py, the rest of it beside that:
 `program` (the process and its user), `waiting` (an interpreter started beforehand), `files`, `output`, `cgroup`, `run`,
-`built` (what a compiler has made), `leftovers` (whether another program may be run in here).
+`built` (what a compiler has made), `apart` and `artifacts` (the files that a program has made), `globs` (which of them
+are wanted), `leftovers` (whether another program may be run in here).
 
 The arguments are the container's number, from which the program's uid follows; the seconds after which nobody waits any
 longer for an order; and, if there are more, `now` or `later` and those of env(1):
@@ -70,7 +71,7 @@ def serve(idle: Idle, around: Surroundings) -> None:
         order = Order(run)
         if not execute(order, waiting, around) or not order.may_be_followed:
             return
-        if found := leftovers.find(order.names):
+        if found := leftovers.find(order, around.uid):
             send(b"Z", found)
             return
         run += 1

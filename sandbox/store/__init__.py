@@ -7,4 +7,5 @@ migrations  from those of older versions to them, in numbered order
 history     adding, searching, deleting
 keys        adding, finding, revoking them
 recorder    the observer of runs that fills it
+artifacts   the files that runs gave back: no table, but a folder beside
 """

@@ -15,6 +15,7 @@ from sqlalchemy import or_ as any_of
 
 from sandbox.errors import HistoryError, NotFound
 from sandbox.models import Caller, RunRequest, RunResult
+from sandbox.store.artifacts import ArtifactFiles
 from sandbox.store.database import Database
 from sandbox.store.rows import LONG_FIELDS, MARK_BYTES, SHORT_CHARACTERS, parted, shortened, storable, to_json, to_row
 from sandbox.store.tables import RESTS, RUNS
@@ -43,16 +44,24 @@ class History:
     """The store. Thread-safe."""
 
     def __init__(
-        self, database: Database, limit: int, *, max_bytes: int = 256 << 20, output_bytes: int = 1 << 20
+        self,
+        database: Database,
+        limit: int,
+        *,
+        max_bytes: int = 256 << 20,
+        output_bytes: int = 1 << 20,
+        files: ArtifactFiles | None = None,
     ) -> None:
         """`limit` is the number of runs kept, 0 for none, and `max_bytes` what they may take.
 
-        `output_bytes` is what is kept of output, and of errors.
+        `output_bytes` is what is kept of output, and of errors. `files` are those that runs gave back: with a run go
+        its files.
         """
         self._database = database
         self._limit = limit
         self._max_bytes = max_bytes
         self._field_bytes = output_bytes + MARK_BYTES
+        self._files = files
         self._since_trim = RETENTION_SLACK
         self._bytes: int | None = None
 
@@ -69,25 +78,34 @@ class History:
             if rests:
                 assert added.inserted_primary_key is not None
                 connection.execute(ADD_RESTS, {"seq": added.inserted_primary_key.seq, **rests})
-            self._trim_rows(connection)
-            self._trim_bytes(connection, run["stored_bytes"])
+            is_trimmed = self._trim_rows(connection)
+            is_trimmed |= self._trim_bytes(connection, run["stored_bytes"])
+        if is_trimmed:
+            self._remove_files()
 
-    def _trim_rows(self, connection: Connection) -> None:
-        """Keep the newest `limit` rows. Numbers may have gaps, so the oldest kept one is looked up."""
+    def _trim_rows(self, connection: Connection) -> bool:
+        """Keep the newest `limit` rows. Numbers may have gaps, so the oldest kept one is looked up.
+
+        Whether any may have gone.
+        """
         self._since_trim += 1
         if self._since_trim <= min(RETENTION_SLACK, self._limit // 10):
-            return
+            return False
         self._since_trim = 0
         newest_first = select(RUNS.c.seq).order_by(RUNS.c.seq.desc())
         oldest = connection.execute(newest_first.offset(self._limit - 1).limit(1)).scalar()
         if oldest is not None:
             connection.execute(delete(RUNS).where(RUNS.c.seq < oldest))
+        return oldest is not None
 
-    def _trim_bytes(self, connection: Connection, added: int) -> None:
-        """Keep the newest rows that fit. Counted anew only when they seem not to, since counting reads every row."""
+    def _trim_bytes(self, connection: Connection, added: int) -> bool:
+        """Keep the newest rows that fit. Counted anew only when they seem not to, since counting reads every row.
+
+        Whether any may have gone.
+        """
         if self._bytes is not None and self._bytes + added <= self._max_bytes:
             self._bytes += added
-            return
+            return False
         up_to_here = func.sum(RUNS.c.stored_bytes).over(order_by=RUNS.c.seq.desc())
         totals = select(RUNS.c.seq, up_to_here.label("total")).subquery()
         self._bytes = int(connection.execute(select(func.max(totals.c.total))).scalar() or 0)
@@ -96,6 +114,21 @@ class History:
             newest = select(func.max(totals.c.seq)).where(too_much).scalar_subquery()
             connection.execute(delete(RUNS).where(RUNS.c.seq <= newest))
             self._bytes = int(connection.execute(select(func.sum(RUNS.c.stored_bytes))).scalar() or 0)
+        return True
+
+    def _remove_files(self) -> None:
+        """Remove the files of runs that are not there any more."""
+        if self._files:
+            self._files.keep_only(self._existing)
+
+    def _existing(self, ids: Sequence[str]) -> set[str]:
+        """Those of these runs that are there.
+
+        :raises HistoryError: when the store cannot be read.
+        """
+        with self._database.reading(HistoryError) as connection:
+            found = (select(RUNS.c.id).where(RUNS.c.id.in_(some)) for some in _parts(ids))
+            return {run_id for query in found for run_id in connection.execute(query).scalars()}
 
     def page(
         self,
@@ -152,13 +185,25 @@ class History:
             rests = connection.execute(select(RESTS).where(RESTS.c.seq == row["seq"])).mappings().first()
         return to_json({**row, **{name: row[name] + rests[name] for name in LONG_FIELDS}} if rests else dict(row))
 
+    def artifacts(self, caller: Caller, run_id: str) -> list[dict[str, Any]]:
+        """The files that a run gave back, as its result lists them; none when the run is not there.
+
+        :raises HistoryError: when the store cannot be read.
+        """
+        with self._database.reading(HistoryError) as connection:
+            result = connection.execute(select(RUNS.c.result).where(RUNS.c.id == run_id, _seen_by(caller))).scalar()
+        found: list[dict[str, Any]] = (result or {}).get("artifacts", [])
+        return found
+
     def delete(self, caller: Caller, run_id: str) -> bool:
         """Forget one run; False when it was not there.
 
         :raises HistoryError: when the store cannot be written.
         """
         with self._database.writing(HistoryError) as connection:
-            return connection.execute(delete(RUNS).where(RUNS.c.id == run_id, _seen_by(caller))).rowcount > 0
+            count = connection.execute(delete(RUNS).where(RUNS.c.id == run_id, _seen_by(caller))).rowcount
+        self._remove_files()
+        return count > 0
 
     def clear(self, caller: Caller, *, everybodys: bool = False) -> int:
         """Forget a caller's own runs and nobody's, or everybody's as far as he sees them; how many there were.
@@ -171,7 +216,13 @@ class History:
         with self._database.reading(HistoryError) as connection:
             if connection.dialect.name == "sqlite":
                 _tidy_sqlite(connection.execution_options(isolation_level="AUTOCOMMIT"))
+        self._remove_files()
         return count
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many at a time as any database takes values in one query."""
+    return (ids[start : start + 500] for start in range(0, len(ids), 500))
 
 
 def _tidy_sqlite(connection: Connection) -> None:

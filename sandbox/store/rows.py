@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox.models import RunRequest, RunResult
+from sandbox.models import RunRequest, RunResult, artifact_url
 
 LONG_FIELDS = ("code", "stdin", "output", "error")
 TEXT_FIELDS = (*LONG_FIELDS, "entry", "archive", "args")
@@ -44,6 +44,10 @@ SHORT_CHARACTERS = 2000
 HEAD_CHARACTERS = 8192
 """How much of a long field is in its run's row. A search looks at nothing else."""
 
+PATH_FIELDS = ("artifacts", "artifacts_omitted")
+PATH_BYTES = 128
+"""What each path in these is reckoned to take beside itself."""
+
 ROW_BYTES = 512
 """What a run is reckoned to take beside its text."""
 
@@ -60,6 +64,7 @@ def to_row(request: RunRequest, result: RunResult, field_bytes: int) -> dict[str
         "output": output,
         "error": error,
         "truncated": result.truncated or len(output) < len(result.output) or len(error) < len(result.error),
+        "artifacts": _artifacts(result),
     }
     if result.compile:
         said = {name: _bounded(storable(getattr(result.compile, name)), COMPILER_BYTES) for name in COMPILER_FIELDS}
@@ -76,6 +81,19 @@ def to_row(request: RunRequest, result: RunResult, field_bytes: int) -> dict[str
         "owner": storable(request.caller.owner),
         "result": fields,
     }
+
+
+def _artifacts(result: RunResult) -> list[dict[str, Any]]:
+    """The files that it gave back, without their contents."""
+    return [
+        {
+            "path": artifact.path,
+            "bytes": artifact.bytes,
+            "media_type": artifact.media_type,
+            "url": artifact_url(result.id, number),
+        }
+        for number, artifact in enumerate(result.artifacts)
+    ]
 
 
 def storable(text: str) -> str:
@@ -96,10 +114,15 @@ def parted(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """What a row with all of its text is stored as: as `runs` and as `run_rests`, the latter empty if not needed."""
     said = row.get("result", {}).get("compile") or {}
     texts = [*(row[name] for name in TEXT_FIELDS), *(said[name] for name in COMPILER_FIELDS if said)]
-    stored_bytes = ROW_BYTES + sum(len(text.encode()) for text in texts)
+    paths = [each["path"] for name in PATH_FIELDS for each in row.get("result", {}).get(name, ())]
+    stored_bytes = ROW_BYTES + sum(len(text.encode()) for text in texts) + sum(map(_path_bytes, paths))
     heads = {name: row[name][:HEAD_CHARACTERS] for name in LONG_FIELDS}
     rests = {name: row[name][HEAD_CHARACTERS:] for name in LONG_FIELDS}
     return {**row, **heads, "stored_bytes": stored_bytes}, rests if any(rests.values()) else {}
+
+
+def _path_bytes(path: str) -> int:
+    return PATH_BYTES + len(path.encode())
 
 
 def to_json(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +140,8 @@ def _fields(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     fields.setdefault("compile", None)
     for name in ("output", "error"):
         fields.setdefault(f"{name}_bytes", len(row[name].encode()))
+    for name in PATH_FIELDS:
+        fields.setdefault(name, [])
     return fields
 
 

@@ -10,6 +10,7 @@ from executor import Executor
 from sandbox.models import Caller, RunRequest, RunResult
 
 KEPT = Path(__file__).resolve().parent / "kept"
+LOOK = (KEPT / "look.py").read_text()
 
 
 def owned(executor: Executor) -> Callable[..., RunResult]:
@@ -22,9 +23,9 @@ def owned(executor: Executor) -> Callable[..., RunResult]:
     return run
 
 
-def read_attacks() -> dict[str, tuple[str, str]]:
+def read_attacks(name: str = "attacks.txt") -> dict[str, tuple[str, str]]:
     """Title -> what becomes of the container, and the source."""
-    parts = re.split(r"^#: (\w+): (.+)\n", (KEPT / "attacks.txt").read_text(), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^#: (\w+): (.+)\n", (KEPT / name).read_text(), flags=re.MULTILINE)[1:]
     attacks = {title: (fate, code) for fate, title, code in zip(parts[::3], parts[1::3], parts[2::3], strict=True)}
     assert len(attacks) * 3 == len(parts), "two attacks have the same title"
     return attacks

@@ -8,7 +8,7 @@ of them, and their seconds, run where many have run before.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,12 +16,10 @@ import pytest
 from executor import Executor
 from sandbox.intake.archive import check_archive
 from sandbox.models import Caller, RunRequest, RunResult, Status
-from sandbox.settings import load
-from tests.conftest import containers, plain
-from tests.engine.keeping import KEPT, owned, read_attacks
+from tests.conftest import plain
+from tests.engine.keeping import LOOK, read_attacks
 from tests.zips import zip_of
 
-LOOK = (KEPT / "look.py").read_text()
 OWNER = "key:attacker"
 NOISE = random.Random(1).randbytes(8 << 20)
 
@@ -32,24 +30,8 @@ ATTACKS = read_attacks()
 
 
 @pytest.fixture(scope="module")
-def keeping(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    data_dir = tmp_path_factory.mktemp("kept")
-    with Executor(load(data_dir=data_dir, pool="python:1", keep_runs=1000, keep_age_seconds=3600)) as executor:
-        yield executor
-    assert containers(data_dir) == []
-
-
-@pytest.fixture(scope="module")
-def run(keeping: Executor) -> RunFor:
-    return owned(keeping)
-
-
-@pytest.fixture(scope="module")
-def seen_alone(run: RunFor) -> str:
-    """What the look prints where nothing ever ran."""
-    result = run("key:alone", LOOK)
-    assert (result.status, result.runs_before) == (Status.OK, 0), result.error
-    return plain(result.output)
+def run(run_for: RunFor) -> RunFor:
+    return run_for
 
 
 @pytest.mark.parametrize("title", [title for title, (fate, _) in ATTACKS.items() if fate != "gone"])

@@ -26,6 +26,8 @@ TYPES = {
     "queued_ms": float,
     "runs_before": int,
     "compile": type(None),
+    "artifacts": list,
+    "artifacts_omitted": list,
 }
 HELLO = {"python": "print('hello')", "node": "console.log('hello')", "bash": "echo hello"}
 BOTH_STREAMS = {

@@ -22,7 +22,15 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from app import create_app
 from sandbox.intake.inputs import NOT_BLANK
-from sandbox.models import RunRequest, RunResult, Status
+from sandbox.models import (
+    InlineArtifact,
+    Omission,
+    OmittedArtifact,
+    RunRequest,
+    RunResult,
+    Status,
+    StoredArtifact,
+)
 from sandbox.settings import Settings, load
 from sandbox.store.database import Database, url_of
 from sandbox.store.history import History
@@ -187,8 +195,8 @@ def test_a_route_with_a_body_has_a_path_that_the_server_can_look_up() -> None:
 def test_every_operation_has_a_summary_and_a_schema_for_what_it_takes_and_answers(method: str, path: str) -> None:
     operation = PATHS[path][method.lower()]
     assert operation["summary"].endswith(".")
-    media_type = "text/plain" if path == "/metrics" else "application/json"
-    assert operation["responses"]["200"]["content"][media_type]["schema"]
+    media_types = {"/metrics": "text/plain", "/runs/{run_id}/artifacts/{number}": "application/octet-stream"}
+    assert operation["responses"]["200"]["content"][media_types.get(path, "application/json")]["schema"]
     has_body = method in ("POST", "PUT") and path != "/sign-out"
     assert ("requestBody" in operation) == has_body == ("413" in operation["responses"])
 
@@ -225,6 +233,11 @@ times = st.floats(0, 1e9).map(lambda number: round(number, 3))
         cpu_ms=st.none() | times,
         memory_kb=st.none() | st.integers(0, 2**60),
         queued_ms=times,
+        artifacts=st.lists(
+            st.builds(InlineArtifact, path=texts, bytes=st.integers(0), media_type=texts, base64=texts)
+            | st.builds(StoredArtifact, path=texts, bytes=st.integers(0), media_type=texts, url=texts)
+        ).map(tuple),
+        artifacts_omitted=st.lists(st.builds(OmittedArtifact, texts, st.sampled_from(Omission))).map(tuple),
     )
 )
 @hypothesis_settings(max_examples=300, deadline=None, database=None)

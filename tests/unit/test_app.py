@@ -84,6 +84,8 @@ def test_a_run_answers_with_the_whole_result_and_its_id(client: FlaskClient, exe
         "queued_ms": 0.0,
         "runs_before": 0,
         "compile": None,
+        "artifacts": [],
+        "artifacts_omitted": [],
     }
 
 
@@ -333,7 +335,7 @@ def test_the_page_is_served_and_may_be_kept_but_not_used_unasked(client: FlaskCl
 def test_an_executor_that_the_app_makes_writes_to_the_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[str, Any] = {}
 
-    def make_executor(settings: object, *, observers: list[Any]) -> FakeExecutor:
+    def make_executor(settings: object, *, observers: list[Any], files: object) -> FakeExecutor:
         made["observers"] = observers
         return FakeExecutor()
 

@@ -141,6 +141,8 @@ def test_the_result_carries_everything_in_its_units() -> None:
         "queued_ms": 1.23,
         "runs_before": 0,
         "compile": None,
+        "artifacts": [],
+        "artifacts_omitted": [],
     }
 
 

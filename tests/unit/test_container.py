@@ -43,7 +43,7 @@ def receive():
     return kind, sys.stdin.buffer.read(length)
 
 def order(steps=1):
-    return [receive() for _ in "RNPI" + "LAVW" * steps]
+    return [receive() for _ in "RNPIG" + "LAVW" * steps]
 
 def done(**fields):
     report = dict(wait_status=0, oom_kills=0, wall_us=500_000, cpu_us=250_000, max_rss_kb=1000,
@@ -165,6 +165,7 @@ def test_a_run_hands_over_the_order_and_returns_the_report(start: Start) -> None
         (b"N", b"user_code.py\0"),
         (b"P", ORDER.payload),
         (b"I", b"input"),
+        (b"G", struct.pack(">IQI", 0, 0, 20)),
         (b"L", struct.pack(">dqq", 0.3, 1000, 10_000)),
         (b"A", b"python3\0/app/user_code.py\0"),
         (b"V", b"A=b\0C=\0"),

@@ -7,7 +7,14 @@ from itertools import pairwise
 
 import pytest
 
-from sandbox.engine.flags import SUPERVISOR_CAPABILITIES, EngineOptions, run_words, waiting_words
+from sandbox.engine.flags import (
+    INODES_PER_MB,
+    SUPERVISOR_CAPABILITIES,
+    EngineOptions,
+    room_for_files,
+    run_words,
+    waiting_words,
+)
 from sandbox.languages import LANGUAGES
 from sandbox.models import Limits
 
@@ -36,7 +43,7 @@ EXPECTED = """
 --cpus 1
 --pids-limit 64
 --shm-size 16m
---tmpfs /app:rw,nosuid,nodev,noexec,size=40m,mode=755
+--tmpfs /app:rw,nosuid,nodev,noexec,size=40m,nr_inodes=10240,mode=755
 --ulimit core=1:1
 --ulimit nofile=256:256
 --ulimit fsize=58720256
@@ -107,6 +114,29 @@ def test_the_limits_reach_the_engine() -> None:
     assert has(argv, "--pids-limit", "100")
     assert has(argv, "--shm-size", "4m")
     assert has(argv, "--ulimit", f"fsize={44 << 20}")
+
+
+@pytest.mark.parametrize("memory_mb", [32, 33, 48, 64, 100, 128, 512])
+@pytest.mark.parametrize("shm_mb", [1, 16, 64, 4096])
+@pytest.mark.parametrize("app_mb", [1, 40, 1000])
+def test_files_of_every_size_and_number_leave_the_supervisor_room(memory_mb: int, shm_mb: int, app_mb: int) -> None:
+    limits = replace(LIMITS, memory_mb=memory_mb, shm_mb=shm_mb)
+    room_mb, shared_mb = room_for_files(limits, app_mb)
+    inodes_mb = room_mb * INODES_PER_MB / 1024
+    assert 1 <= room_mb <= app_mb and 1 <= shared_mb <= shm_mb
+    assert room_mb + inodes_mb + shared_mb <= memory_mb - 24
+    argv = command(limits=limits, app_mb=app_mb)
+    assert has(argv, "--shm-size", f"{shared_mb}m")
+    assert has(argv, "--ulimit", f"fsize={(room_mb + shared_mb) << 20}")
+
+
+def test_what_was_asked_for_is_given_where_there_is_room() -> None:
+    assert room_for_files(LIMITS, 53) == (53, 16)
+
+
+def test_podman_is_not_told_of_inodes_which_it_refuses() -> None:
+    (mount,) = (word for word in command(EngineOptions("x", "", podman=True)) if word.startswith("/app:"))
+    assert mount == "/app:rw,nosuid,nodev,noexec,size=40m,mode=755"
 
 
 def test_processes_are_never_counted_per_user() -> None:

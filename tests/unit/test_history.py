@@ -69,6 +69,8 @@ def test_a_run_comes_back_as_it_was(history: History) -> None:
         "queued_ms": 0.5,
         "runs_before": 0,
         "compile": None,
+        "artifacts": [],
+        "artifacts_omitted": [],
     }
 
 
@@ -95,7 +97,8 @@ def test_fields_come_in_their_order(history: History) -> None:
     row = history.get(NOBODY, "0000")
     (listed,) = history.page(NOBODY)[0]
     run = "id timestamp owner kind language {} entry archive args {} exit_code status signal truncated "
-    run += "output_bytes error_bytes duration_ms cpu_ms memory_kb queued_ms runs_before compile {} shortened"
+    run += "output_bytes error_bytes duration_ms cpu_ms memory_kb queued_ms runs_before compile artifacts "
+    run += "artifacts_omitted {} shortened"
     assert " ".join(row or ()).split() == run.format("code", "stdin output error", "").split()
     assert list(listed) == run.format("", "", "code stdin output error").split()
 

@@ -24,6 +24,7 @@ RANKS = {
     "sandbox.errors": 0,
     "sandbox.agreed": 0,
     "sandbox.addresses": 1,
+    "sandbox.host_names": 1,
     "sandbox.packs": 0,
     "sandbox.languages": 1,
     "sandbox.turns": 2,

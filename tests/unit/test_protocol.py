@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.box import protocol
+from sandbox.box import arrivals, protocol
 from sandbox.engine.image import GUEST
 from sandbox.engine.instance import NUMBERS
 
@@ -26,9 +26,18 @@ def guest(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["FRAME", "ORDER", "RUN", "LIMITS", "REPORT"])
+@pytest.mark.parametrize("name", ["FRAME", "ORDER", "RUN", "LIMITS", "ARTIFACTS", "REPORT"])
 def test_numbers_are_packed_the_same(guest: dict[str, dict[str, Any]], name: str) -> None:
     assert guest["frames"][name].format == getattr(protocol, name).format
+
+
+def test_files_are_announced_the_same(guest: dict[str, dict[str, Any]]) -> None:
+    assert guest["frames"]["FILE"].format == arrivals.FILE.format
+    sources = (GUEST / "artifacts.py").read_text() + (GUEST / "apart.py").read_text()
+    words = {word.encode() for word in re.findall(r'b"([a-z]+)(?:\\0)?"', sources)}
+    assert words == set(arrivals.SAID)
+    assert guest["frames"]["READ_BYTES"] == arrivals.PIECE_BYTES
+    assert f"MAX_PATH_BYTES = {arrivals.MAX_PATH_BYTES}\n" in sources
 
 
 def test_no_frame_of_the_supervisor_is_larger_than_the_host_takes(guest: dict[str, dict[str, Any]]) -> None:

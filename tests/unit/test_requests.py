@@ -74,17 +74,18 @@ def form(data: bytes | None = None, **fields: Any) -> dict[str, Any]:
 
 def test_a_program_reaches_the_executor_as_it_was_sent(client: FlaskClient, executor: FakeExecutor) -> None:
     body = {"code": "print('é😀\\0')\r\n", "language": " JavaScript", "stdin": "a\r\nb", "args": ["-x", ""]}
+    body["artifacts"] = ["*.png", "out/**"]
     assert client.post("/run", json=body).status_code == 200
     (request,) = executor.requests
     assert (request.code, request.language, request.stdin) == (body["code"], "node", "a\r\nb")
-    assert request.args == ("-x", "")
+    assert (request.args, request.artifacts) == (("-x", ""), ("*.png", "out/**"))
     assert request.caller == Caller("127.0.0.1")
 
 
 def test_language_stdin_and_args_may_be_left_out(client: FlaskClient, executor: FakeExecutor) -> None:
     client.post("/run", json={"code": "1"})
     (request,) = executor.requests
-    assert (request.language, request.stdin, request.args) == ("python", "", ())
+    assert (request.language, request.stdin, request.args, request.artifacts) == ("python", "", (), ())
 
 
 def test_a_byte_order_mark_before_json_is_ignored(client: FlaskClient) -> None:
@@ -136,6 +137,14 @@ def test_what_is_not_json_is_refused_without_a_traceback(refused: Refused, body:
         ({"code": "1", "language": 3}, "wrong_type", "language must be a string."),
         ({"code": "1", "args": "x"}, "wrong_type", "args must be a list."),
         ({"code": "1", "args": ["a", 2]}, "wrong_type", "args[1] must be a string."),
+        ({"code": "1", "artifacts": "*.png"}, "wrong_type", "artifacts must be a list."),
+        ({"code": "1", "artifacts": ["*", 2]}, "wrong_type", "artifacts[1] must be a string."),
+        (
+            {"code": "1", "artifacts": ["*", "../x"]},
+            "bad_artifact",
+            "artifacts[1] leads out, or to hidden files, which are never given back.",
+        ),
+        ({"code": "1", "artifacts": ["x"] * 17}, "too_many_artifacts", "There are 17 artifacts; the limit is 16."),
         ({"code": "1", "stdin": ["a"]}, "wrong_type", "stdin must be a string."),
         ({"code": "1", "timeout": 99}, "unknown_field", "unknown field timeout."),
         ({"code": "1", "id": "x"}, "unknown_field", "unknown field id."),
@@ -562,11 +571,15 @@ def test_the_longest_program_may_be_the_whole_body(client: FlaskClient, settings
 
 
 def test_each_task_of_a_batch_runs_in_the_language_it_names(client: FlaskClient, executor: FakeExecutor) -> None:
-    tasks = [{"code": "one"}, {"code": "two", "language": "JS"}, {"code": "three", "args": ["x"], "stdin": "y"}]
+    tasks = [
+        {"code": "one"},
+        {"code": "two", "language": "JS"},
+        {"code": "three", "args": ["x"], "stdin": "y", "artifacts": ["*"]},
+    ]
     response = client.post("/run-batch", json={"tasks": tasks})
     assert [result["output"] for result in response.get_json()["results"]] == ["one", "two", "three"]
     assert [request.language for request in executor.requests] == ["python", "node", "python"]
-    assert executor.requests[2].args == ("x",)
+    assert (executor.requests[2].args, executor.requests[2].artifacts) == (("x",), ("*",))
 
 
 @pytest.mark.parametrize(
@@ -613,19 +626,19 @@ def test_an_unknown_language_in_a_batch_names_the_task(refused: Refused) -> None
 
 def test_an_archive_reaches_the_executor_with_its_entry(client: FlaskClient, executor: FakeExecutor) -> None:
     data = make_zip(**{"lib/a.js": "1", "start.js": "2"})
-    fields = {"entry": "start.js", "language": "node", "stdin": "a\r\nb", "args": '["x", "y z"]'}
+    fields = {"entry": "start.js", "language": "node", "stdin": "a\r\nb", "args": '["x", "y z"]', "artifacts": '["*"]'}
     response = client.post("/run-zip", data=form(data, **fields))
     assert response.status_code == 200, response.get_json()
     (request,) = executor.requests
     assert request.archive is not None
     assert (request.archive.data, request.archive.name) == (data, "project.zip")
     assert (request.entry, request.language, request.code) == ("start.js", "node", "")
-    assert request.args == ("x", "y z")
+    assert (request.args, request.artifacts) == (("x", "y z"), ("*",))
     assert request.stdin == "a\nb"
 
 
 def test_the_entry_may_be_left_out_or_empty(client: FlaskClient, executor: FakeExecutor) -> None:
-    empty: list[dict[str, Any]] = [{}, {"entry": "", "args": "", "stdin": ""}]
+    empty: list[dict[str, Any]] = [{}, {"entry": "", "args": "", "stdin": "", "artifacts": ""}]
     for fields in empty:
         assert client.post("/run-zip", data=form(**fields)).status_code == 200
     assert [request.entry for request in executor.requests] == ["main.py", "main.py"]
@@ -642,6 +655,8 @@ def test_the_entry_may_be_left_out_or_empty(client: FlaskClient, executor: FakeE
         ({"entry": ["main.py", "other.py"]}, "repeated_field", "entry is given 2 times"),
         ({"args": "x"}, "wrong_type", "args must be a JSON list of strings"),
         ({"args": "[1]"}, "wrong_type", "args must be a JSON list of strings"),
+        ({"artifacts": "*.png"}, "wrong_type", "artifacts must be a JSON list of strings"),
+        ({"artifacts": '["/x"]'}, "bad_artifact", "artifacts[0] is no path"),
         ({"args": '["\\ud800"]'}, "wrong_type", "args must be a JSON list of strings"),
         ({"args": json.dumps(["a"] * 33)}, "too_many_args", "33"),
         ({"stdin": "x" * ((64 << 10) + 1)}, "stdin_too_long", str((64 << 10) + 1)),

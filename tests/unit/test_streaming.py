@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import pytest
 import requests
 
 from sandbox.errors import Busy, ContainerLost, QuotaExceeded, SandboxError
-from sandbox.models import Stream
+from sandbox.models import InlineArtifact, RunRequest, RunResult, StoredArtifact, Stream
 from sandbox.settings import Settings, load
 from tests.conftest import eventually
-from tests.fakes import Call, FakeExecutor
+from tests.fakes import Call, FakeExecutor, serving
 from web import streaming
 from web.streaming import Feed, Output, Started
 
@@ -231,3 +232,17 @@ def test_a_program_that_switches_streams_at_every_letter_costs_little_and_loses_
     assert len(pieces) <= streaming.KEPT_APART + 2
     for stream_, letter in ((Stream.STDOUT, "o"), (Stream.STDERR, "e")):
         assert "".join(piece.text for piece in pieces if piece.stream is stream_) == letter * 100_000
+
+
+def test_files_are_events_of_their_own_before_the_result(tmp_path: Path) -> None:
+    inline = InlineArtifact(path="a.png", bytes=1, media_type="image/png", base64="eA==")
+    stored = StoredArtifact(path="b.csv", bytes=2, media_type="text/csv", url="/runs/x/artifacts/1")
+
+    class Giving(FakeExecutor):
+        def run(self, request: RunRequest, **options: Any) -> RunResult:
+            return replace(super().run(request, **options), artifacts=(inline, stored))
+
+    with serving(load(data_dir=tmp_path, port=0), Giving()) as url, stream(url) as response:
+        told = [event for event in events(response) if event[0] != "comment"]
+    assert [name for name, _ in told] == ["started", "artifact", "artifact", "result"]
+    assert [told[1][1], told[2][1]] == [vars(inline), vars(stored)] == told[3][1]["artifacts"]

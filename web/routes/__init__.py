@@ -4,6 +4,7 @@
     forms.py    the form with an archive that /run-zip takes
     fields.py   the fields that several bodies have
     sizes.py    how many bytes valid fields can take
+    artifacts.py  files that programs have made
     history.py  what has been run
     me.py       who asks; signing in and out
     service.py  the page, and what this server is and can do

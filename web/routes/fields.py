@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter
 
 from sandbox import languages
+from sandbox.intake.globs import GLOB, MAX_GLOB_CHARACTERS, MAX_GLOBS
 from sandbox.intake.inputs import NOT_BLANK
 from sandbox.intake.limits import LEAST, PIDS
 from sandbox.packs import PACKS
@@ -25,6 +26,15 @@ Stdin = Annotated[str, Field(json_schema_extra=from_settings(description="At mos
 Arg = Annotated[
     str,
     Field(json_schema_extra={"pattern": r"^[^\u0000]*$"} | from_settings(maxLength="max_arg_characters")),
+]
+Glob = Annotated[str, Field(json_schema_extra={"pattern": GLOB, "maxLength": MAX_GLOB_CHARACTERS})]
+Globs = Annotated[
+    list[Glob],
+    FailFast(),
+    Field(
+        description="Which files that the program makes are given back: `*` stops at `/`, `**` does not.",
+        json_schema_extra={"maxItems": MAX_GLOBS},
+    ),
 ]
 Args = Annotated[list[Arg], FailFast(), Field(json_schema_extra=from_settings(maxItems="max_args"))]
 

@@ -12,6 +12,7 @@ from sandbox import languages
 from sandbox.errors import InvalidRequest
 from sandbox.intake.archive import check_archive
 from sandbox.intake.entry import choose_entry
+from sandbox.intake.globs import check_globs
 from sandbox.intake.inputs import check_args, check_stdin
 from sandbox.intake.limits import limits_of
 from sandbox.intake.packs import check_pack
@@ -22,7 +23,7 @@ from web.errors import BodyTooLarge, UnsupportedMediaType
 from web.reading import check_structure, refuse_unknown
 from web.route import Body
 from web.routes.fields import Entry, Language, Limits, Pack, Stdin
-from web.routes.sizes import STRUCTURE_BYTES, args_bytes, structure_bytes
+from web.routes.sizes import STRUCTURE_BYTES, args_bytes, globs_bytes, structure_bytes
 
 SHOWN_NAME_CHARACTERS = 255
 """How much of an upload's file name is kept; it is only ever shown."""
@@ -31,7 +32,7 @@ FORM_PARTS = 16
 FORM_ROOM_BYTES = 64 << 10
 """Beside the file and the bounded fields: boundaries, headers, file name, entry."""
 
-_ARGS = TypeAdapter(Annotated[list[str], FailFast()], config=ConfigDict(strict=True))
+_STRINGS = TypeAdapter(Annotated[list[str], FailFast()], config=ConfigDict(strict=True))
 _FILE = {"type": "string", "format": "binary", "description": "A zip archive."}
 
 
@@ -45,13 +46,14 @@ class ArchiveForm(BaseModel):
     language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: str = Field("", description="A JSON list of strings.")
+    artifacts: str = Field("", description="A JSON list of strings: globs of the files to give back.")
     pack: Pack = ""
     limits: str = Field("", description="A JSON object, as `limits` of `/run`.")
 
 
 def form_fields_bytes(settings: Settings) -> int:
     """The most that the form fields of `/run-zip` may hold beside the file."""
-    return settings.max_stdin_bytes * 2 + args_bytes(settings) + FORM_ROOM_BYTES
+    return settings.max_stdin_bytes * 2 + args_bytes(settings) + globs_bytes() + FORM_ROOM_BYTES
 
 
 def form_body_bytes(settings: Settings) -> int:
@@ -69,10 +71,12 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
     language = languages.resolve(form.language)
     # Browsers turn every line end of a form field into CRLF.
     stdin = form.stdin.replace("\r\n", "\n")
-    args = _parse_args(form.args, settings)
+    args = _parse_strings("args", form.args, '["-n", "3"]', settings)
+    artifacts = _parse_strings("artifacts", form.artifacts, '["*.png"]', settings)
     check_stdin(stdin, settings)
     check_args(args, settings)
     check_pack(form.pack, language)
+    check_globs(artifacts)
     limits = limits_of(vars(_parse_limits(form.limits)), settings)
     data = form.file.stream.read(settings.max_upload_bytes + 1)
     if len(data) > settings.max_upload_bytes:
@@ -85,6 +89,7 @@ def read_zip(request: Request, settings: Settings) -> RunRequest:
         entry=entry,
         args=tuple(args),
         stdin=stdin,
+        artifacts=tuple(artifacts),
         limits=limits,
         pack=form.pack,
         caller=caller_of(request),
@@ -122,15 +127,15 @@ def _upload(request: Request) -> FileStorage:
     return uploads[0]
 
 
-def _parse_args(text: str, settings: Settings) -> list[str]:
+def _parse_strings(name: str, text: str, example: str, settings: Settings) -> list[str]:
     if not text.strip():
         return []
     check_structure(text.encode(), structure_bytes(settings))
     try:
-        return _ARGS.validate_json(text)
+        return _STRINGS.validate_json(text)
     except ValidationError as problem:
         raise InvalidRequest(
-            'args must be a JSON list of strings, such as ["-n", "3"].', code="wrong_type"
+            f"{name} must be a JSON list of strings, such as {example}.", code="wrong_type"
         ) from problem
 
 

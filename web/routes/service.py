@@ -16,6 +16,7 @@ from sandbox.languages.language import Language
 from sandbox.models import Limits
 from sandbox.packs import PACKS, add_with, imports_of
 from sandbox.settings import Settings
+from sandbox.store.artifacts import INLINE_BYTES
 from web import openapi
 from web.callers import caller_of, current_callers
 from web.route import Routes
@@ -163,5 +164,10 @@ def page_config(settings: Settings) -> Json:
             "max_memory_mb": settings.most.memory_mb,
             "max_output_bytes": settings.most.output_bytes,
             "max_processes": settings.most.pids,
+        },
+        "artifacts": {
+            "count": settings.artifact_count,
+            "bytes": settings.artifact_bytes,
+            "inline_bytes": INLINE_BYTES,
         },
     }

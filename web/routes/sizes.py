@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandbox.intake.globs import MAX_GLOB_CHARACTERS, MAX_GLOBS
 from sandbox.settings import Settings
 from sandbox.store.keys import MOST_CODE_CHARACTERS
 
@@ -27,7 +28,7 @@ def task_bytes(settings: Settings) -> int:
     """The largest task that can be valid, however its characters are escaped, but for its files."""
     code = code_characters(settings) * ESCAPED_CHARACTER_BYTES
     stdin = settings.max_stdin_bytes * ESCAPED_BYTE_BYTES
-    return code + stdin + args_bytes(settings) + 4096
+    return code + stdin + args_bytes(settings) + globs_bytes() + 4096
 
 
 def args_bytes(settings: Settings) -> int:
@@ -35,6 +36,11 @@ def args_bytes(settings: Settings) -> int:
     return settings.max_args * (settings.max_arg_characters * ESCAPED_CHARACTER_BYTES + 4)
 
 
+def globs_bytes() -> int:
+    """The longest list of globs, as JSON."""
+    return MAX_GLOBS * (MAX_GLOB_CHARACTERS * ESCAPED_CHARACTER_BYTES + 4)
+
+
 def structure_bytes(settings: Settings) -> int:
     """How much of a task's JSON may be neither text nor white space."""
-    return STRUCTURE_BYTES + settings.max_args + settings.max_archive_members * FILE_STRUCTURE_BYTES
+    return STRUCTURE_BYTES + settings.max_args + MAX_GLOBS + settings.max_archive_members * FILE_STRUCTURE_BYTES

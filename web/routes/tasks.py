@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from sandbox import languages
 from sandbox.errors import InvalidArchive, InvalidRequest
 from sandbox.intake.files import project_of
+from sandbox.intake.globs import check_globs
 from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.intake.limits import limits_of
 from sandbox.intake.names import shown
@@ -23,7 +24,7 @@ from web.callers import caller_of
 from web.openapi import from_settings
 from web.reading import read_json
 from web.route import Body
-from web.routes.fields import Args, Code, Content, Encoded, Entry, Files, Language, Limits, Pack, Stdin
+from web.routes.fields import Args, Code, Content, Encoded, Entry, Files, Globs, Language, Limits, Pack, Stdin
 from web.routes.sizes import structure_bytes, task_bytes
 
 TASKS = {"minItems": 1} | from_settings(maxItems="effective_batch_tasks")
@@ -45,6 +46,7 @@ class Task(BaseModel):
     language: Language = languages.DEFAULT
     stdin: Stdin = ""
     args: Args = Field(default_factory=list)
+    artifacts: Globs = Field(default_factory=list)
     limits: Limits | None = None
     pack: Pack = ""
 
@@ -110,6 +112,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
         check_stdin(task.stdin, settings)
         check_args(task.args, settings)
         check_pack(task.pack, language)
+        check_globs(task.artifacts)
         limits = limits_of(vars(task.limits), settings) if task.limits else None
         if task.files or task.entry:
             files = contents_of(task.files)
@@ -123,6 +126,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
         entry=entry,
         args=tuple(task.args),
         stdin=task.stdin,
+        artifacts=tuple(task.artifacts),
         limits=limits,
         pack=task.pack,
         caller=caller,
