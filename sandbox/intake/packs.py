@@ -39,7 +39,9 @@ def with_pack(request: RunRequest, is_ready: Callable[[str], bool], usual: Limit
             f"{language.title} needs the pack `{pack}`, which is not on this server. "
             f"Its operator can add it: `{add_with(pack)}`."
         )
-    return replace(request, pack=pack, limits=_limits(request, language.in_pack(pack), usual))
+    own = language.in_pack(pack)
+    artifacts = tuple(dict.fromkeys((*request.artifacts, *own.artifacts)))
+    return replace(request, pack=pack, limits=_limits(request, own, usual), artifacts=artifacts)
 
 
 def check_pack(pack: str, language: Language) -> None:

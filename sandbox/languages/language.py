@@ -70,6 +70,8 @@ class Edition:
     """Of a container, unless the settings say more or a request says otherwise."""
     environment: tuple[tuple[str, str], ...] = ()
     """Beside that of the language."""
+    artifacts: tuple[str, ...] = ()
+    """What its programs give back beside what they are asked for: what their pictures are called."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ class Language:
     """The same in other packs."""
     memory_mb: int = 0
     """Of a container, when the settings have less."""
+    artifacts: tuple[str, ...] = ()
+    """What its programs give back beside what they are asked for."""
     group: str = ""
     """Under which the page lists it; empty: its own name."""
     options: tuple[str, ...] = ()
@@ -172,7 +176,14 @@ class Language:
             return self
         edition = next(edition for edition in self.editions if edition.pack == pack)
         environment = self.environment + edition.environment
-        return replace(self, pack=pack, environment=environment, memory_mb=edition.memory_mb, waiting=None)
+        return replace(
+            self,
+            pack=pack,
+            environment=environment,
+            memory_mb=edition.memory_mb,
+            artifacts=edition.artifacts,
+            waiting=None,
+        )
 
     def command(self, entry: str, args: tuple[str, ...] = (), source: str = "") -> list[str]:
         """The argv that runs `entry` (relative to /app), a program of one file if its source is given.

@@ -120,6 +120,7 @@ LANGUAGE = Language(
             pack=SCIENCE,
             is_wanted_by=needs_science,
             memory_mb=256,
+            artifacts=("figure-*.png",),
             environment=(
                 # One thread for each of the host's CPUs otherwise, and 32 MiB for each of them.
                 ("OPENBLAS_NUM_THREADS", "1"),

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import struct
+
 import pytest
 
 from executor import Executor
-from sandbox.models import Caller, RunRequest, Status
+from sandbox.models import Caller, InlineArtifact, RunRequest, Status
 from tests.conftest import Run
 
-# Saves what it shows where a program may always write, without asking for artifacts.
 SHOW = """
-import os, matplotlib.pyplot as plt
-os.chdir("/dev/shm")
+import matplotlib.pyplot as plt
 plt.plot(range(10)); plt.figure(); plt.plot([1, 2])
 plt.show()
 plt.plot([3]); plt.show(); plt.show()
 from PIL import Image
 Image.new("RGB", (10, 10)).show()
-for name in sorted(os.listdir()):
-    image = Image.open(name); print(name, image.format, image.size)
+open("data.csv", "w").write("1,2")
 """
 
 
@@ -36,11 +36,15 @@ def test_pandas_reads_groups_and_prints(run: Run) -> None:
     assert run(code).output == "{'Ada': 2.0, 'Grace': 2.0} 0:00:00\n"
 
 
-def test_what_is_shown_is_saved_figure_by_figure_in_order(run: Run) -> None:
-    result = run(SHOW)
-    figures = [f"figure-{number}.png PNG (640, 480)" for number in (1, 2, 3)]
-    assert result.output.splitlines() == [*figures, "figure-4.png PNG (10, 10)"], result.error
-    assert (result.error, result.status) == ("", Status.OK)
+@pytest.mark.parametrize(("asked", "more"), [((), []), (("*.csv",), ["data.csv"])])
+def test_what_is_shown_comes_back_figure_by_figure_in_order(run: Run, asked: tuple[str, ...], more: list[str]) -> None:
+    result = run(SHOW, artifacts=asked)
+    assert (result.output, result.error, result.status) == ("", "", Status.OK)
+    assert [each.path for each in result.artifacts] == [*more, *(f"figure-{number}.png" for number in (1, 2, 3, 4))]
+    first = result.artifacts[len(more)]
+    assert isinstance(first, InlineArtifact)
+    picture = base64.b64decode(first.base64)
+    assert (first.media_type, struct.unpack(">II", picture[16:24])) == ("image/png", (640, 480))
 
 
 def test_everything_else_keeps_the_small_image(run: Run) -> None:

@@ -24,6 +24,7 @@ def chosen(request: RunRequest, *ready: str) -> RunRequest:
 
 def test_a_program_that_imports_a_module_of_a_pack_gets_it_if_it_is_there() -> None:
     assert chosen(RunRequest("python", NUMPY), "science").pack == "science"
+    assert chosen(RunRequest("python", NUMPY, artifacts=("*.csv",)), "science").artifacts == ("*.csv", "figure-*.png")
     assert chosen(RunRequest("python", NUMPY)).pack == ""
     assert chosen(RunRequest("python", "print(1)"), "science").pack == ""
     assert chosen(RunRequest("python", "print(1)", pack="science"), "science").pack == "science"
