@@ -89,7 +89,8 @@ export const post = (value) => ({
  * @param {string} path
  * @param {RequestInit} options
  * @param {{id: (id: string) => void, started: () => void,
- *   text: (stream: "stdout" | "stderr", text: string) => void}} on
+ *   text: (stream: "stdout" | "stderr", text: string) => void,
+ *   artifact: (artifact: import("./types.js").Artifact) => void}} on
  * @returns {Promise<Result>}
  */
 export async function follow(path, options, on) {
@@ -101,6 +102,7 @@ export async function follow(path, options, on) {
       const value = JSON.parse(data);
       if (event === "started") on.started();
       else if (event === "stdout" || event === "stderr") on.text(event, value.text);
+      else if (event === "artifact") on.artifact(value);
       else if (event === "result") return value;
       else if (event === "error") throw new Failure(value.error, value.code);
     }

@@ -1,6 +1,7 @@
 /** Several programs in parallel: examples that were marked, or a list that was edited; results side by side. */
 import * as api from "./api.js";
-import { languages, limits } from "./config.js";
+import { Artifacts } from "./artifacts.js";
+import { asked, languages, limits } from "./config.js";
 import { announce, byId, make } from "./dom.js";
 import { checked } from "./inputs.js";
 import { Pane } from "./pane.js";
@@ -71,10 +72,11 @@ function makeTask(program, snippet) {
   const meta = make("span", { class: "meta" });
   const output = make("pre", { class: "console", tabindex: "0", role: "region", "data-label": "Output of task" });
   const pane = new Pane(output, true);
+  const made = new Artifacts(make("div", { class: "artifacts", role: "group", "data-label": "Files of task" }));
   const drop = make("button", { type: "button", class: "quiet", "data-label": "Remove task", title: "Remove", onclick: () => remove(task) }, "×");
   const number = make("span", { class: "number" });
   const head = make("div", { class: "head" }, number, language, drop);
-  const element = make("li", { class: "task" }, head, code, given, make("div", { class: "verdict" }, badge, meta), output);
+  const element = make("li", { class: "task" }, head, code, given, make("div", { class: "verdict" }, badge, meta), made.root, output);
   /** @type {Task} */
   const task = {
     element,
@@ -82,6 +84,7 @@ function makeTask(program, snippet) {
     read: () => ({ language: language.value, code: code.value, ...checked(args.value, stdin.value) }),
     clear() {
       pane.clear();
+      made.clear();
       badge.textContent = "Running";
       badge.dataset.state = "running";
       meta.textContent = "";
@@ -95,6 +98,7 @@ function makeTask(program, snippet) {
       pane.write("stdout", result.output);
       pane.write("stderr", result.error);
       pane.showTop();
+      made.settle(result);
     },
   };
   return task;
@@ -102,29 +106,29 @@ function makeTask(program, snippet) {
 
 async function run() {
   const button = /** @type {HTMLButtonElement} */ (byId("batch-run"));
-  const asked = tasks;
+  const mine = tasks;
   status.clearNotice("batch-notice");
   const began = performance.now();
   try {
-    const programs = asked.map((task) => task.read());
+    const programs = mine.map((task) => ({ ...task.read(), ...asked }));
     button.disabled = true;
-    for (const task of asked) task.clear();
+    for (const task of mine) task.clear();
     const { results } = await api.json("/run-batch", api.post({ tasks: programs }));
-    asked.forEach((task, index) => task.show(results[index]));
+    mine.forEach((task, index) => task.show(results[index]));
     const took = ((performance.now() - began) / 1000).toFixed(2);
     byId("batch-state").textContent = `${results.length} tasks in ${took} s`;
     announce(`Batch finished: ${results.map((/** @type {any} */ result) => verdict(result).words).join(", ")}.`);
   } catch (problem) {
-    fail(problem, asked);
+    fail(problem, mine);
   } finally {
     button.disabled = tasks.length === 0;
     finished();
   }
 }
 
-/** @param {unknown} problem @param {Task[]} asked */
-function fail(problem, asked) {
-  for (const { element } of asked) {
+/** @param {unknown} problem @param {Task[]} mine */
+function fail(problem, mine) {
+  for (const { element } of mine) {
     const badge = /** @type {HTMLElement} */ (element.querySelector(".badge"));
     badge.textContent = "Not run";
     badge.dataset.state = "idle";

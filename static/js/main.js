@@ -1,7 +1,7 @@
 /** Puts the page together: each module has one concern, and this one knows them all. */
 import * as api from "./api.js";
 import * as batch from "./batch.js";
-import { languages, limits } from "./config.js";
+import { asked, languages, limits } from "./config.js";
 import { byId, make } from "./dom.js";
 import * as editor from "./editor.js";
 import * as help from "./help.js";
@@ -33,7 +33,7 @@ function codeOrder() {
       `The code has ${count} characters; the limit is ${limits.max_code_characters}. Shorten it, or send it as a ZIP project.`,
     );
   }
-  return { path: "/run", options: api.post(program.current()), source: program.source() };
+  return { path: "/run", options: api.post({ ...program.current(), ...asked }), source: program.source() };
 }
 
 /** @returns {Promise<run.Order>} */
@@ -104,6 +104,7 @@ theme.install();
 help.install();
 output.install({
   cleared: () => {
+    run.clearResult();
     if (!run.isRunning()) status.badge("Ready", "idle");
     status.clearNotice();
     editor.clearMarks();

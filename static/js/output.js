@@ -2,6 +2,7 @@
 import { copyText } from "./copy.js";
 import { byId, isNarrow } from "./dom.js";
 import { Pane } from "./pane.js";
+import { save } from "./save.js";
 import { local } from "./store.js";
 import { toast } from "./toast.js";
 import { messageStart } from "./trace.js";
@@ -109,13 +110,7 @@ function setWrap(wraps) {
   byId("wrap").setAttribute("aria-pressed", String(wraps));
 }
 
-function download() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([all()], { type: "text/plain" }));
-  link.download = "output.txt";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
+const download = () => save(new Blob([all()], { type: "text/plain" }), "output.txt");
 
 /** @param {{cleared: () => void, goTo: (line: number) => void}} on */
 export function install(on) {
@@ -126,10 +121,7 @@ export function install(on) {
     all() ? copyText(readable(), "Output copied.") : toast("There is no output to copy."),
   );
   byId("download").addEventListener("click", () => (all() ? download() : toast("There is no output to save.")));
-  byId("clear-output").addEventListener("click", () => {
-    clear();
-    on.cleared();
-  });
+  byId("clear-output").addEventListener("click", on.cleared);
   for (const { root } of Object.values(panes)) {
     root.addEventListener("click", ({ target }) => {
       if (target instanceof HTMLElement && target.dataset.line) on.goTo(Number(target.dataset.line));

@@ -29,6 +29,13 @@ export function duration(milliseconds) {
 /** A time to wait, as people say it. @param {number} seconds whole ones */
 export const waiting = (seconds) => (seconds <= 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`);
 
+/** @param {number} bytes */
+export function size(bytes) {
+  if (bytes < 1024) return `${bytes} B`;
+  const kibibytes = bytes / 1024;
+  return kibibytes < 1024 ? `${kibibytes.toFixed(1)} KB` : `${(kibibytes / 1024).toFixed(1)} MB`;
+}
+
 /** @param {number} kibibytes */
 const memory = (kibibytes) =>
   kibibytes < 1024 ? `${kibibytes} KB` : `${(kibibytes / 1024).toFixed(kibibytes < 10240 ? 1 : 0)} MB`;

@@ -1,5 +1,6 @@
 /** Running: one program at a time. A new run replaces the old one; Stop kills the container. */
 import * as api from "./api.js";
+import { Artifacts } from "./artifacts.js";
 import { byId, announce } from "./dom.js";
 import * as editor from "./editor.js";
 import * as output from "./output.js";
@@ -37,6 +38,7 @@ function noteLeaving() {
 
 /** The program whose output is shown. @type {Source | null} */
 let shown = null;
+const made = new Artifacts(byId("artifacts"));
 
 export const isRunning = () => running !== null;
 /** The program that the places in tracebacks belong to. */
@@ -70,6 +72,7 @@ export async function start(order) {
         status.startClock();
       },
       text: (stream, text) => void (running === mine && output.write(stream, text)),
+      artifact: (artifact) => void (running === mine && made.add(artifact)),
     });
     if (running !== mine) return;
     output.settle(result.output, result.error);
@@ -85,11 +88,17 @@ export async function start(order) {
 function begin() {
   shown = null;
   editor.clearMarks();
-  output.clear();
+  clearResult();
   status.clearNotice();
   status.stopClock();
   status.badge("Waiting for a place", "running");
   setButton(true);
+}
+
+/** What the program printed, and what it has made. */
+export function clearResult() {
+  output.clear();
+  made.clear();
 }
 
 /** @param {boolean} isFine */
@@ -145,16 +154,18 @@ function setButton(isStop) {
 export function showPast(past, itsSource) {
   shown = past.kind === "code" ? itsSource : null;
   output.showWhole(past.output, past.error);
+  made.clear();
   show(past);
 }
 
 /** Say what came of the run whose output is shown. @param {Result} result */
 function show(result) {
   const { words, tone } = verdict(result);
+  made.settle(result);
   status.clearNotice();
   status.stopClock(result.duration_ms);
   status.badge(words, tone, measures(result));
-  announce(status.spoken(words, result.duration_ms));
+  announce(status.spoken(words, result.duration_ms, made.words()));
   const line = result.status === "error" ? failedLine(result.error, result.language) : null;
   if (line && shown) program.mark(shown, line);
   if (result.status === "error") output.showMessage(result.language);

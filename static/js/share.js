@@ -2,7 +2,8 @@
  * Links and commands that carry the program. The code is in the address behind the #, which browsers never send;
  * opening such a link puts the program into the editor and runs nothing.
  */
-import { languages, limits } from "./config.js";
+import { fromBytes, toBytes } from "./base64.js";
+import { asked, languages, limits } from "./config.js";
 import { copyText } from "./copy.js";
 import { byId } from "./dom.js";
 import * as me from "./me.js";
@@ -23,15 +24,12 @@ export async function pack(value) {
   const text = JSON.stringify({ l: value.language, c: value.code, a: value.args, i: value.stdin });
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return fromBytes(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** @param {string} packed @returns {Promise<Program>} @throws {Error} when it is no program */
 export async function unpack(packed) {
-  const binary = atob(packed.replaceAll("-", "+").replaceAll("_", "/"));
-  const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
+  const bytes = toBytes(packed.replaceAll("-", "+").replaceAll("_", "/"));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   const value = JSON.parse(await bounded(stream));
   const isProgram =
@@ -86,7 +84,7 @@ const request = (path) =>
 /** @param {Program} value @returns {string} a command for a POSIX shell */
 export function curl(value) {
   const { language, code, stdin, args } = value;
-  const body = { code, language, ...(stdin && { stdin }), ...(args.length && { args }) };
+  const body = { code, language, ...(stdin && { stdin }), ...(args.length && { args }), ...asked };
   const json = quoted(JSON.stringify(body));
   return `${request("/run")} -H 'Content-Type: application/json' --data-binary ${json}`;
 }
@@ -98,6 +96,7 @@ export function curlZip({ language, stdin, args }, file, entry) {
   const form = fields.map((field, index) => `-F ${index ? quoted(field) : field}`);
   if (stdin) form.push(`--form-string ${quoted(`stdin=${stdin}`)}`);
   if (args.length) form.push(`--form-string ${quoted(`args=${JSON.stringify(args)}`)}`);
+  if (asked.artifacts) form.push(`--form-string ${quoted(`artifacts=${JSON.stringify(asked.artifacts)}`)}`);
   return `${request("/run-zip")} ${form.join(" ")}`;
 }
 

@@ -104,5 +104,5 @@ function countDown(seconds, wait, button, id) {
   show();
 }
 
-/** @param {string} words @param {number} milliseconds */
-export const spoken = (words, milliseconds) => `${words}, ${duration(milliseconds)}.`;
+/** @param {string} words @param {number} milliseconds @param {string} more */
+export const spoken = (words, milliseconds, more) => `${[words, duration(milliseconds), more].filter(Boolean).join(", ")}.`;

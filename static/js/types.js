@@ -11,12 +11,15 @@
  * @typedef {{timeout_seconds: number, memory_mb: number, max_code_characters: number, max_batch_tasks: number,
  *   max_upload_bytes: number, max_stdin_bytes: number, max_args: number, max_arg_characters: number,
  *   output_bytes: number}} Limits
- * @typedef {{languages: Language[], limits: Limits}} Config
+ * @typedef {{languages: Language[], limits: Limits, artifacts?: {count: number, bytes: number, inline_bytes: number}}} Config
  *
  * @typedef {"ok" | "error" | "timeout" | "memory" | "output_limit" | "cancelled"} Status
  * @typedef {{id: string, language: string, status: Status, output: string, error: string, exit_code: number,
  *   signal: string | null, truncated: boolean, duration_ms: number, cpu_ms: number | null,
- *   memory_kb: number | null, queued_ms: number}} Result
+ *   memory_kb: number | null, queued_ms: number, artifacts?: Artifact[], artifacts_omitted?: Omitted[]}} Result
+ * A file that the program has made: its contents, or where the server has them.
+ * @typedef {{path: string, bytes: number, media_type: string, base64?: string, url?: string}} Artifact
+ * @typedef {{path: string, reason: string}} Omitted
  * @typedef {Result & {owner: string, timestamp: string, kind: "code" | "zip", code: string, entry: string, archive: string,
  *   args: string[], stdin: string, shortened?: string[]}} PastRun
  * @typedef {{language: string, code: string, stdin: string, args: string[]}} Program

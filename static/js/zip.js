@@ -1,5 +1,5 @@
 /** The panel for ZIP projects: choose or drop an archive, see its files, choose the entry. */
-import { languageOf, languages, limits } from "./config.js";
+import { asked, languageOf, languages, limits } from "./config.js";
 import { announce, byId, make } from "./dom.js";
 import * as program from "./program.js";
 import { members, proposeEntry } from "./zipfile.js";
@@ -24,6 +24,7 @@ export async function form(language, given) {
   if (entryName()) data.set("entry", entryName());
   if (given.stdin) data.set("stdin", given.stdin);
   if (given.args.length) data.set("args", JSON.stringify(given.args));
+  if (asked.artifacts) data.set("artifacts", JSON.stringify(asked.artifacts));
   return data;
 }
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
+from sandbox.settings import load
 from scripts import browser as browser_program
+from tests.fakes import serving
+from tests.page.staged import Stage
 from tests.page.support import Guard, open_page
+from web.routes import service
 
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -84,3 +89,27 @@ def page(context: BrowserContext, guard: Guard, server_url: str) -> Page:
     )
     open_page(opened, server_url)
     return opened
+
+
+ARTIFACTS = {"count": 20, "bytes": 16 << 20, "inline_bytes": 1 << 20}
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `/config` tells the page of `stage`: a test may change it before the page is opened."""
+    config = service.page_config(load()) | {"artifacts": ARTIFACTS}
+    monkeypatch.setattr(service, "page_config", lambda settings: config)
+    return config
+
+
+@pytest.fixture
+def staged_url(settled: dict[str, Any], tmp_path: Path) -> Iterator[str]:
+    with serving(load(data_dir=tmp_path, port=0)) as url:
+        yield url
+
+
+@pytest.fixture
+def stage(visit: Visit, staged_url: str) -> Stage:
+    """The page of somebody, over a server that answers his runs as the test says."""
+    page, _ = visit(staged_url)
+    return Stage(page)
