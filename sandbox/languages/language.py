@@ -78,7 +78,8 @@ class Errors:
     `^` as the beginning of a line."""
 
     place: str
-    """What names a line of a single-file program. Its only group is the line."""
+    """What names a line of a single-file program. Its only group is the line; the file's name stands for those of all
+    files of a program that has several."""
     failed: Literal["first", "last"]
     """Which of several places is the one where the program failed; the others are those who called it."""
     report: str | None = None

@@ -61,7 +61,7 @@ function makeTask(program, snippet) {
   const options = languages.map(({ name, title }) => make("option", { value: name, selected: name === program.language }, title));
   const language = make("select", { "data-label": "Language of task" }, ...options);
   const code = make("textarea", { spellcheck: "false", rows: "7", "data-label": "Code of task" });
-  code.value = program.code;
+  code.value = program.code ?? "";
   const args = make("input", { "data-label": "Arguments of task", placeholder: "Arguments", autocomplete: "off" });
   args.value = join(program.args);
   const stdin = make("textarea", { rows: "2", class: "short", "data-label": "Input of task", placeholder: "Standard input" });
@@ -140,6 +140,12 @@ function fail(problem, mine) {
   else status.notice(failure, failure.retryAfter || failure.code === "offline" ? run : null, "batch-notice");
 }
 
+/** @param {Program} program @throws {Error} when it has several files */
+function oneFile(program) {
+  if (program.files) throw new Error("A task here is a program of one file.");
+  return program;
+}
+
 /** @param {HTMLInputElement} mark @param {import("./snippets.js").Snippet} snippet */
 function toggle(mark, snippet) {
   const task = tasks.find((other) => other.snippet === snippet.id);
@@ -161,7 +167,7 @@ export function install(on) {
   });
   byId("batch-current").addEventListener("click", () => {
     try {
-      add(on.program());
+      add(oneFile(on.program()));
     } catch (problem) {
       toast(/** @type {Error} */ (problem).message);
     }

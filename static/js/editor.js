@@ -9,7 +9,7 @@ import {
   languageMap,
   matchBrackets,
 } from "../vendor/editor.js";
-import { languageOf, languages, limits } from "./config.js";
+import { languages, limits } from "./config.js";
 import { byId, isTouch, make } from "./dom.js";
 
 /** What comments a line out, by grammar: it is toggled even where the vendored library knows nothing of a language. */
@@ -21,6 +21,8 @@ for (const { page } of languages) {
 const editor = upgrade(/** @type {HTMLTextAreaElement} */ (byId("code")));
 /** @type {(() => void)[]} */
 const listeners = [];
+/** How many characters may be written. */
+let most = limits.max_code_characters;
 
 /** @param {HTMLTextAreaElement} plain */
 function upgrade(plain) {
@@ -59,10 +61,29 @@ export function replace(text) {
   editor.container.scrollTo(0, 0);
 }
 
-/** @param {string} language @param {string} text the draft of that language: no step that undo could take back */
-export function show(language, text) {
-  const { grammar, tab_size: tabSize } = languageOf(language).page;
+const PLAIN = { grammar: "plain", tab_size: 4 };
+
+/**
+ * @param {import("./types.js").Language | undefined} language none: plain text
+ * @param {string} text another one than before: no step that undo could take back
+ * @param {number} mostCharacters that may be written
+ */
+export function show(language, text, mostCharacters) {
+  const { grammar, tab_size: tabSize } = language?.page ?? PLAIN;
+  most = mostCharacters;
   put({ language: grammar, tabSize, value: text });
+  look({ cursor: 0, top: 0 });
+}
+
+/** @typedef {{cursor: number, top: number}} View where somebody is in a text */
+
+/** @returns {View} */
+export const view = () => ({ cursor: editor.textarea.selectionStart, top: editor.container.scrollTop });
+
+/** @param {View} view */
+export function look({ cursor, top }) {
+  editor.textarea.setSelectionRange(cursor, cursor);
+  editor.container.scrollTop = top;
 }
 
 /** @param {Parameters<typeof editor.setOptions>[0]} options */
@@ -81,9 +102,9 @@ export function characters() {
 function countCharacters() {
   const counter = byId("counter");
   const count = characters();
-  const counted = `${count.toLocaleString("en")} / ${limits.max_code_characters.toLocaleString("en")}`;
+  const counted = [count, most].filter(Number.isFinite).map((number) => number.toLocaleString("en")).join(" / ");
   counter.replaceChildren(counted, make("span", { class: "unit" }, " characters"));
-  counter.classList.toggle("over", count > limits.max_code_characters);
+  counter.classList.toggle("over", count > most);
 }
 
 export function clearMarks() {

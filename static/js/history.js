@@ -122,10 +122,17 @@ function loadMore() {
   if (next && !isLoading && !failed && isNearEnd && scroller.clientHeight) load(next);
 }
 
+/** What a run is called, by its kind. @type {Record<PastRun["kind"], (past: PastRun) => string>} */
+const WHAT = {
+  code: ({ code }) => firstLine(code ?? ""),
+  files: ({ entry }) => entry ?? "",
+  zip: ({ archive, entry }) => `${archive} (${entry})`,
+};
+
 /** @param {PastRun} past */
 function item(past) {
   const { words, tone } = verdict(past);
-  const what = past.kind === "zip" ? `${past.archive} (${past.entry})` : firstLine(past.code);
+  const what = WHAT[past.kind](past);
   const measured = `${languageOf(past.language).title} · ${duration(past.duration_ms)} · `;
   const when = make("time", { datetime: past.timestamp }, ago(past.timestamp));
   const open = make(

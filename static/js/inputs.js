@@ -41,6 +41,12 @@ export function put({ line, text }) {
   save();
 }
 
+/** Whether something that was typed is gone when these are put in its place. @param {string[]} words @param {string} text */
+export function willLose(words, text) {
+  const now = typed();
+  return Boolean((now.line && now.line !== join(words)) || (now.text && now.text !== text));
+}
+
 function save() {
   drafts.set("args", args.value);
   drafts.set("stdin", stdin.value);

@@ -4,12 +4,14 @@ import * as batch from "./batch.js";
 import { asked, languages, limits } from "./config.js";
 import { byId, make } from "./dom.js";
 import * as editor from "./editor.js";
+import * as files from "./files.js";
 import * as help from "./help.js";
 import * as history from "./history.js";
 import * as inputs from "./inputs.js";
 import * as me from "./me.js";
 import * as output from "./output.js";
 import * as program from "./program.js";
+import { textAt } from "./project.js";
 import * as run from "./run.js";
 import * as service from "./service.js";
 import * as share from "./share.js";
@@ -27,10 +29,10 @@ const order = async () => (tabs.mode() === "zip" ? zipOrder() : codeOrder());
 /** @returns {run.Order} */
 function codeOrder() {
   const count = editor.characters();
-  if (!editor.code().trim()) throw new Error("There is no code to run. Write some, or choose an example.");
-  if (count > limits.max_code_characters) {
+  if (!textAt(program.now()).trim()) throw new Error("There is no code to run. Write some, or choose an example.");
+  if (program.isAlone() && count > limits.max_code_characters) {
     throw new Error(
-      `The code has ${count} characters; the limit is ${limits.max_code_characters}. Shorten it, or send it as a ZIP project.`,
+      `The code has ${count} characters; the limit is ${limits.max_code_characters}. Shorten it, or make it two files with +.`,
     );
   }
   return { path: "/run", options: api.post({ ...program.current(), ...asked }), source: program.source() };
@@ -71,12 +73,10 @@ function installExamples() {
 
 /** @param {import("./types.js").PastRun} past */
 function reopen(past) {
-  if (past.kind === "code") {
-    tabs.choose("code");
-    program.load(past, "Loaded from the history; nothing was run.");
-  } else tabs.choose("zip");
+  tabs.choose(past.kind === "zip" ? "zip" : "code");
+  if (past.kind === "code") program.load(past, "Loaded from the history; nothing was run.");
   if (run.isRunning()) return;
-  run.showPast(past, program.source());
+  run.showPast(past, past.kind === "code" ? program.source() : null);
   status.reveal();
 }
 
@@ -87,18 +87,19 @@ function rerun(past) {
   run.start(order);
 }
 
-/** @param {number} line of the program whose output is shown */
-function goTo(line) {
+/** @param {import("./types.js").Place} place in the program whose output is shown */
+function goTo(place) {
   const source = run.source();
-  if (!source || !program.bring(source)) return toasts.toast("The program of this line is not in the editor any more.");
+  if (!source || !program.bring(source, place.path)) return toasts.toast("The program of this line is not in the editor any more.");
   tabs.choose("code");
-  editor.goTo(line);
-  program.mark(source, line);
+  editor.goTo(place.line);
+  program.mark(source, place);
 }
 
 toasts.install();
 inputs.install();
 program.install();
+files.install();
 tabs.install();
 theme.install();
 help.install();
@@ -107,12 +108,18 @@ output.install({
     run.clearResult();
     if (!run.isRunning()) status.badge("Ready", "idle");
     status.clearNotice();
-    editor.clearMarks();
+    program.clearMarks();
   },
   goTo,
+  names: run.names,
 });
 installExamples();
-zip.install();
+zip.install({
+  open: (file) => {
+    tabs.choose("code");
+    files.receive([{ path: file.name, blob: file }]);
+  },
+});
 batch.install({ program: program.current, finished: history.refresh });
 signin.install();
 me.install({

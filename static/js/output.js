@@ -17,6 +17,8 @@ const panes = {
   stderr: new Pane(byId("error"), false),
   both: new Pane(byId("combined"), true),
 };
+/** What the files are called that errors may lead to. @type {() => import("./trace.js").Names} */
+let names = () => new Map();
 /** @type {{stream: StreamName, text: string}[]} */
 let written = [];
 let texts = { stdout: "", stderr: "" };
@@ -76,7 +78,7 @@ export function end() {
   hasEnded = true;
   const pane = isCombined ? panes.both : panes.stderr;
   const length = texts.stderr.length + (isCombined ? texts.stdout.length : 0);
-  if (texts.stderr && length <= LINKED_CHARACTERS) pane.link();
+  if (texts.stderr && length <= LINKED_CHARACTERS) pane.link(names());
 }
 
 /** Show what went wrong: a stack may follow it, and it may be below much else. @param {string} language of the program */
@@ -110,10 +112,14 @@ function setWrap(wraps) {
   byId("wrap").setAttribute("aria-pressed", String(wraps));
 }
 
+/** @param {DOMStringMap} data of a button @returns {import("./types.js").Place} */
+const placeOf = ({ path = "", line }) => ({ path, line: Number(line) });
+
 const download = () => save(new Blob([all()], { type: "text/plain" }), "output.txt");
 
-/** @param {{cleared: () => void, goTo: (line: number) => void}} on */
+/** @param {{cleared: () => void, goTo: (place: import("./types.js").Place) => void, names: typeof names}} on */
 export function install(on) {
+  names = on.names;
   byId("view-separate").addEventListener("click", () => setView(false));
   byId("view-combined").addEventListener("click", () => setView(true));
   byId("wrap").addEventListener("click", () => setWrap(byId("wrap").getAttribute("aria-pressed") !== "true"));
@@ -124,7 +130,7 @@ export function install(on) {
   byId("clear-output").addEventListener("click", on.cleared);
   for (const { root } of Object.values(panes)) {
     root.addEventListener("click", ({ target }) => {
-      if (target instanceof HTMLElement && target.dataset.line) on.goTo(Number(target.dataset.line));
+      if (target instanceof HTMLElement && target.dataset.line) on.goTo(placeOf(target.dataset));
     });
   }
   const wraps = local.get("wrap");

@@ -133,11 +133,11 @@ export class Pane {
     return this.root.textContent ?? "";
   }
 
-  /** Make the places of a traceback buttons. To be called when the run is over. */
-  link() {
+  /** Make the places of a traceback buttons. To be called when the run is over. @param {import("./trace.js").Names} names */
+  link(names) {
     this.settle();
     this.root.normalize();
-    for (const text of texts(this.root)) if (!text.parentElement?.closest("button")) linkPlaces(text);
+    for (const text of texts(this.root)) if (!text.parentElement?.closest("button")) linkPlaces(text, names);
   }
 
   /** Everything that waits, now: for results that are shown at once. */
@@ -195,12 +195,12 @@ function texts(root) {
   return found;
 }
 
-/** @param {Text} text */
-function linkPlaces(text) {
-  for (const { start, end, line } of places(text.data).reverse()) {
+/** @param {Text} text @param {import("./trace.js").Names} names */
+function linkPlaces(text, names) {
+  for (const { start, end, path, line } of places(text.data, names).reverse()) {
     const place = text.splitText(start);
     place.splitText(end - start);
-    place.replaceWith(make("button", { type: "button", class: "line", "data-line": String(line) }, place.data));
+    place.replaceWith(make("button", { type: "button", class: "line", "data-path": path, "data-line": String(line) }, place.data));
   }
 }
 

@@ -2,14 +2,13 @@
 import * as api from "./api.js";
 import { Artifacts } from "./artifacts.js";
 import { byId, announce } from "./dom.js";
-import * as editor from "./editor.js";
 import * as output from "./output.js";
 import * as program from "./program.js";
 import { measures, verdict } from "./result.js";
 import * as signin from "./signin.js";
 import * as status from "./status.js";
 import { session } from "./store.js";
-import { failedLine } from "./trace.js";
+import { failedPlace } from "./trace.js";
 
 /** @typedef {import("./types.js").Result} Result */
 /** @typedef {import("./types.js").Source} Source */
@@ -43,6 +42,8 @@ const made = new Artifacts(byId("artifacts"));
 export const isRunning = () => running !== null;
 /** The program that the places in tracebacks belong to. */
 export const source = () => shown;
+/** @returns {import("./trace.js").Names} what its files are called */
+export const names = () => (shown ? program.places(shown) : new Map());
 
 /** @param {() => Promise<Order>} order what to run; fails with a sentence when that cannot be run */
 export async function start(order) {
@@ -87,7 +88,7 @@ export async function start(order) {
 
 function begin() {
   shown = null;
-  editor.clearMarks();
+  program.clearMarks();
   clearResult();
   status.clearNotice();
   status.stopClock();
@@ -149,10 +150,10 @@ function setButton(isStop) {
 /**
  * Show a result from the history.
  * @param {import("./types.js").PastRun} past
- * @param {Source} itsSource of no use when it was an archive
+ * @param {Source | null} itsSource null: its files are not known
  */
 export function showPast(past, itsSource) {
-  shown = past.kind === "code" ? itsSource : null;
+  shown = itsSource;
   output.showWhole(past.output, past.error);
   made.clear();
   show(past);
@@ -166,8 +167,8 @@ function show(result) {
   status.stopClock(result.duration_ms);
   status.badge(words, tone, measures(result));
   announce(status.spoken(words, result.duration_ms, made.words()));
-  const line = result.status === "error" ? failedLine(result.error, result.language) : null;
-  if (line && shown) program.mark(shown, line);
+  const place = result.status === "error" ? failedPlace(result.error, result.language, names()) : null;
+  if (place && shown) program.mark(shown, place);
   if (result.status === "error") output.showMessage(result.language);
 }
 
@@ -218,7 +219,7 @@ export async function recall() {
     const past = await find(id).catch(() => null);
     if (running) return;
     if (past) {
-      showPast(past, { ...past, edition: 0 });
+      showPast(past, past.kind === "code" ? program.sourceOf(past) : null);
       status.notice(new api.Failure(reloadSentence(past), "reloaded"), null);
       finished(true);
       return;

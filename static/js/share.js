@@ -8,6 +8,7 @@ import { copyText } from "./copy.js";
 import { byId } from "./dom.js";
 import * as me from "./me.js";
 import * as program from "./program.js";
+import { problemOf } from "./project.js";
 import * as tabs from "./tabs.js";
 import { toast } from "./toast.js";
 import { quoted } from "./words.js";
@@ -16,12 +17,15 @@ import * as zip from "./zip.js";
 /** @typedef {import("./types.js").Program} Program */
 
 const KEY = "p=";
+/** Of a link, and of a command: the first gets lost on its way, the second is more than a shell takes. */
+const MOST_CHARACTERS = 100_000;
 /** A link that unpacks to more than this is a bomb or a mistake. */
 const MOST_BYTES = 4 * (limits.max_code_characters * 4 + limits.max_stdin_bytes);
 
 /** @param {Program} value @returns {Promise<string>} */
 export async function pack(value) {
-  const text = JSON.stringify({ l: value.language, c: value.code, a: value.args, i: value.stdin });
+  const { language, code, files, entry, args, stdin } = value;
+  const text = JSON.stringify({ l: language, c: code, f: files, e: entry, a: args, i: stdin });
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   return fromBytes(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
@@ -34,13 +38,18 @@ export async function unpack(packed) {
   const value = JSON.parse(await bounded(stream));
   const isProgram =
     languages.some(({ name }) => name === value?.l) &&
-    typeof value.c === "string" &&
+    (typeof value.c === "string" || areFiles(value.f, value.e)) &&
     typeof value.i === "string" &&
     Array.isArray(value.a) &&
     value.a.every((/** @type {unknown} */ word) => typeof word === "string");
   if (!isProgram) throw new Error("not a program");
-  return { language: value.l, code: value.c, args: value.a, stdin: value.i };
+  return { language: value.l, code: value.c, files: value.f, entry: value.e, args: value.a, stdin: value.i };
 }
+
+/** @param {any} files @param {unknown} entry */
+const areFiles = (files, entry) =>
+  Object.keys(files ?? {}).includes(String(entry)) &&
+  Object.entries(files).every(([path, file]) => !problemOf(path, []) && (typeof file === "string" || typeof file?.base64 === "string"));
 
 /** @param {ReadableStream<Uint8Array<ArrayBuffer>>} stream */
 async function bounded(stream) {
@@ -70,7 +79,9 @@ async function open() {
 }
 
 async function copyLink() {
-  const link = `${location.origin}${location.pathname}#${KEY}${await pack(program.current())}`;
+  const packed = await pack(program.current());
+  if (packed.length > MOST_CHARACTERS) throw new Error("The program is too large for a link. Download it as a ZIP.");
+  const link = `${location.origin}${location.pathname}#${KEY}${packed}`;
   copyText(link, "Link copied. It holds the program itself; no server has seen it.");
 }
 
@@ -81,11 +92,12 @@ const takesKey = () => me.keyName() !== "" || me.current().key_required;
 const request = (path) =>
   `curl -sS ${location.origin}${path}${takesKey() ? ' -H "Authorization: Bearer $SCE_KEY"' : ""}`;
 
-/** @param {Program} value @returns {string} a command for a POSIX shell */
+/** @param {Program} value @returns {string} a command for a POSIX shell @throws {Error} when it would be too long */
 export function curl(value) {
-  const { language, code, stdin, args } = value;
-  const body = { code, language, ...(stdin && { stdin }), ...(args.length && { args }), ...asked };
+  const { language, code, files, entry, stdin, args } = value;
+  const body = { code, files, entry, language, ...(stdin && { stdin }), ...(args.length && { args }), ...asked };
   const json = quoted(JSON.stringify(body));
+  if (json.length > MOST_CHARACTERS) throw new Error("The program is too large for a command. Download it as a ZIP.");
   return `${request("/run")} -H 'Content-Type: application/json' --data-binary ${json}`;
 }
 

@@ -12,12 +12,13 @@ const over = (area) => ({
       return null;
     }
   },
-  /** @param {string} key @param {string} value */
+  /** @param {string} key @param {string} value @returns {boolean} false when it is full or forbidden */
   set(key, value) {
     try {
       area.setItem(PREFIX + key, value);
+      return true;
     } catch {
-      // Full or forbidden.
+      return false;
     }
   },
   /** @param {string} key */
@@ -50,9 +51,9 @@ export const session = area("sessionStorage");
 export const drafts = {
   /** @param {string} key */
   get: (key) => session.get(key) ?? local.get(key),
-  /** @param {string} key @param {string} value */
+  /** @param {string} key @param {string} value @returns {boolean} whether this tab has it after a reload */
   set(key, value) {
-    session.set(key, value);
     local.set(key, value);
+    return session.set(key, value);
   },
 };

@@ -10,7 +10,7 @@ const SKIPS = {
   batch: ["#panel-batch", "Skip to the batch"],
 };
 
-const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[role=tab]")]);
+const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".tabs [role=tab]")]);
 
 export const mode = () => /** @type {Mode} */ (document.body.dataset.mode);
 

@@ -1,30 +1,51 @@
-/** Where errors point into the user's own file, and where they say what went wrong. */
+/** Where errors point into the user's own files, and where they say what went wrong. */
 import { languageOf, languages } from "./config.js";
 
-/** The places of every language: a program may start an interpreter of another one. */
-const PLACE = new RegExp(languages.map(({ page }) => page.errors.place).join("|"), "gm");
+/** @typedef {import("./types.js").Place} Place */
+/** @typedef {Map<string, string>} Names what the files are called where the program runs -> on this page */
 
-/** @param {string} text @returns {{start: number, end: number, line: number}[]} */
-export function places(text) {
-  return [...text.matchAll(PLACE)].map((match) => ({
+/** @param {string} text */
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/**
+ * The pattern of a place with two groups, file and line: in a language's file, that of a single-file program stands for all.
+ * @param {import("./types.js").Language} language
+ * @param {Names} names
+ */
+function patternOf({ file_name, page }, names) {
+  const longestFirst = [...names.keys()].sort((a, b) => b.length - a.length);
+  return page.errors.place.replaceAll(escaped(file_name), () => `(${longestFirst.map(escaped).join("|")})`);
+}
+
+/** @param {string} text @param {Names} names @returns {(Place & {start: number, end: number})[]} places of every language: a program may start an interpreter of another one */
+export function places(text, names) {
+  if (!names.size) return [];
+  const pattern = new RegExp(languages.map((language) => patternOf(language, names)).join("|"), "gm");
+  return [...text.matchAll(pattern)].map((match) => ({
     start: match.index,
     end: match.index + match[0].length,
-    line: lineOf(match),
+    ...placeOf(match, names),
   }));
 }
 
-/** @param {RegExpExecArray} match of a place */
-const lineOf = ([, ...lines]) => Number(lines.find(Boolean));
+/** @param {RegExpExecArray} match @param {Names} names @returns {Place} */
+function placeOf([, ...groups], names) {
+  const found = groups.filter(Boolean);
+  // Some languages do not say which file it is: then it is the first, the entry.
+  const file = found.length > 1 ? found[0] : [...names.keys()][0];
+  return { path: names.get(file) ?? "", line: Number(found.at(-1)) };
+}
 
 /** @param {string} text @param {string | null} pattern null: found nowhere */
 const matches = (text, pattern) => (pattern === null ? [] : [...text.matchAll(new RegExp(pattern, "gm"))]);
 
-/** The line that the error is about, in the file of a program of that language. @param {string} text @param {string} language */
-export function failedLine(text, language) {
-  const { place, failed, report } = languageOf(language).page.errors;
-  const found = matches(text.slice(matches(text, report).at(-1)?.index), place);
+/** The place that the error is about, in a program of that language. @param {string} text @param {string} language @param {Names} names @returns {Place | null} */
+export function failedPlace(text, language, names) {
+  if (!names.size) return null;
+  const { failed, report } = languageOf(language).page.errors;
+  const found = matches(text.slice(matches(text, report).at(-1)?.index), patternOf(languageOf(language), names));
   const match = found.at(failed === "first" ? 0 : -1);
-  return match ? lineOf(match) : null;
+  return match ? placeOf(match, names) : null;
 }
 
 /** Where the message begins that more follows; -1 when the language says nothing after it. @param {string} text @param {string} language */

@@ -2,7 +2,8 @@
 import { asked, languageOf, languages, limits } from "./config.js";
 import { announce, byId, make } from "./dom.js";
 import * as program from "./program.js";
-import { members, proposeEntry } from "./zipfile.js";
+import { proposeEntry } from "./project.js";
+import { members } from "./zipfile.js";
 
 /** More rows than this help nobody. */
 const SHOWN_FILES = 200;
@@ -95,11 +96,13 @@ function show() {
 }
 
 function propose() {
-  entry.value = proposeEntry(files, languageOf(program.language()));
+  entry.value = proposeEntry(files.map(({ name }) => name), languageOf(program.language()));
 }
 
-export function install() {
+/** @param {{open: (file: File) => void}} on */
+export function install(on) {
   const drop = byId("drop");
+  byId("zip-open").addEventListener("click", () => on.open(chosen()));
   // The same file once more, packed again, is a choice too.
   input.addEventListener("click", () => (input.value = ""));
   input.addEventListener("change", () => void (input.files?.[0] && choose(input.files[0])));

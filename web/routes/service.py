@@ -145,6 +145,8 @@ def page_config(settings: Settings) -> Json:
             "max_code_characters": settings.max_code_characters,
             "max_batch_tasks": settings.effective_batch_tasks(),
             "max_upload_bytes": settings.max_upload_bytes,
+            "max_archive_members": settings.max_archive_members,
+            "max_archive_bytes": settings.max_archive_bytes,
             "max_stdin_bytes": settings.max_stdin_bytes,
             "max_args": settings.max_args,
             "max_arg_characters": settings.max_arg_characters,
