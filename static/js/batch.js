@@ -58,7 +58,9 @@ function renumber() {
 
 /** @param {Program} program @param {string} snippet @returns {Task} */
 function makeTask(program, snippet) {
-  const options = languages.map(({ name, title }) => make("option", { value: name, selected: name === program.language }, title));
+  const options = languages.map(({ name, title, ready = true }) =>
+    make("option", { value: name, selected: name === program.language, disabled: !ready }, title),
+  );
   const language = make("select", { "data-label": "Language of task" }, ...options);
   const code = make("textarea", { spellcheck: "false", rows: "7", "data-label": "Code of task" });
   code.value = program.code ?? "";

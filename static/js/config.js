@@ -3,6 +3,8 @@
 /** @type {import("./types.js").Config} */
 export const config = JSON.parse(document.body.dataset.config ?? "");
 export const { languages, limits } = config;
+/** Those that programs can be run in here. */
+export const ready = languages.filter((language) => language.ready !== false);
 
 /** What every run asks for: whatever the program leaves in its folder, where the server gives files back at all. */
 export const asked = config.artifacts ? { artifacts: ["**"] } : {};

@@ -1,5 +1,5 @@
 /** The tabs of a program's files, and how files come and go: by name, chosen, dropped, as a ZIP. */
-import { languageOf, languages } from "./config.js";
+import { languageOf, ready } from "./config.js";
 import { announce, byId, isTouch, make } from "./dom.js";
 import * as editor from "./editor.js";
 import * as opening from "./opening.js";
@@ -125,7 +125,7 @@ function remove() {
 function start() {
   const entry = program.shownPath();
   const next = { ...program.now(), entry };
-  const other = isIn(entry, language()) ? undefined : languages.find((one) => isIn(entry, one));
+  const other = isIn(entry, language()) ? undefined : ready.find((one) => isIn(entry, one));
   if (other) program.open(other.name, next, `The program is one of ${other.title} now.`);
   else program.change(next, entry);
   announce(`The program begins with ${entry}.`);
@@ -173,7 +173,7 @@ function openAll(files, its) {
 
 /** The language that a program of these files is in: the present one if it can be. @param {ProjectFile[]} files */
 function languageOfFiles(files) {
-  const fitting = languages.filter((one) => files.some(({ path }) => isIn(path, one)));
+  const fitting = ready.filter((one) => files.some(({ path }) => isIn(path, one)));
   return fitting.find((one) => one.name === program.language()) ?? fitting[0];
 }
 

@@ -1,7 +1,7 @@
 /** Puts the page together: each module has one concern, and this one knows them all. */
 import * as api from "./api.js";
 import * as batch from "./batch.js";
-import { asked, languages, limits } from "./config.js";
+import { asked, limits, ready } from "./config.js";
 import { byId, make } from "./dom.js";
 import * as editor from "./editor.js";
 import * as files from "./files.js";
@@ -60,7 +60,7 @@ function examplesOf({ name, title }) {
 }
 
 function installExamples() {
-  const groups = languages.map(examplesOf);
+  const groups = ready.map(examplesOf);
   const isChosen = (/** @type {HTMLElement} */ group) => group.dataset.language === program.language();
   // Only when a language is chosen: an example of another one does not move away under the pointer.
   const show = () => {

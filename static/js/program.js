@@ -1,5 +1,5 @@
 /** The program in the editor: its language, its files, its drafts, and what puts another one in its place. */
-import { languageOf, languages, limits } from "./config.js";
+import { languageOf, languages, limits, ready } from "./config.js";
 import { byId, debounced } from "./dom.js";
 import * as editor from "./editor.js";
 import * as inputs from "./inputs.js";
@@ -85,7 +85,7 @@ function render(wanted) {
   path = wanted;
   const text = fileAt(project, path)?.text;
   const most = isSingle(project, languageOf(shown)) ? limits.max_code_characters : Infinity;
-  editor.show(languages.find((one) => isIn(path, one)), text ?? "", most);
+  editor.show([languageOf(shown), ...languages].find((one) => isIn(path, one)), text ?? "", most);
   byId("editor").hidden = text === undefined;
   const view = views.get(`${shown}/${path}`);
   if (view) editor.look(view);
@@ -239,5 +239,6 @@ export function install() {
     editor.focus();
     if (!wasEmpty) toast("Cleared.", undo);
   });
-  choose(drafts.get("language") ?? languages[0].name);
+  const last = drafts.get("language");
+  choose((ready.find(({ name }) => name === last) ?? ready[0]).name);
 }

@@ -2,7 +2,7 @@
  * The shapes that travel between the server and the modules of this page. Types only.
  *
  * @typedef {{name: string, title: string, aliases: string[], file_name: string, extensions: string[],
- *   entry_names: string[], page: LanguagePage}} Language
+ *   entry_names: string[], page: LanguagePage, ready?: boolean, add_with?: string | null}} Language
  * What a language is on the page; sandbox/languages/language.py says what each part means.
  * @typedef {{grammar: string, tab_size: number, comment: string, errors: Errors, welcome: string,
  *   examples: Example[]}} LanguagePage

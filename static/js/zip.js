@@ -1,5 +1,5 @@
 /** The panel for ZIP projects: choose or drop an archive, see its files, choose the entry. */
-import { asked, languageOf, languages, limits } from "./config.js";
+import { asked, languageOf, limits, ready } from "./config.js";
 import { announce, byId, make } from "./dom.js";
 import * as program from "./program.js";
 import { proposeEntry } from "./project.js";
@@ -65,7 +65,7 @@ async function choose(file) {
 
 /** Switch to the language whose files the archive has, when only one has any. */
 function adoptLanguage() {
-  const fitting = languages.filter(({ extensions }) =>
+  const fitting = ready.filter(({ extensions }) =>
     files.some(({ name }) => extensions.some((extension) => name.endsWith(extension))),
   );
   if (fitting.length === 1) program.choose(fitting[0].name);
