@@ -17,6 +17,9 @@ const panes = {
   stderr: new Pane(byId("error"), false),
   both: new Pane(byId("combined"), true),
 };
+/** What the compiler said is no output of the program. */
+const compiler = new Pane(byId("compile-output"), false);
+let compiled = "";
 /** What the files are called that errors may lead to. @type {() => import("./trace.js").Names} */
 let names = () => new Map();
 /** @type {{stream: StreamName, text: string}[]} */
@@ -29,6 +32,7 @@ export function clear() {
   written = [];
   texts = { stdout: "", stderr: "" };
   hasEnded = false;
+  showCompiler("");
   for (const pane of Object.values(panes)) pane.clear();
   sayEmpty("What the program prints appears here.", "Errors and tracebacks appear here.");
 }
@@ -73,6 +77,17 @@ export function showWhole(output, error) {
   for (const pane of Object.values(panes)) pane.showTop();
 }
 
+/** Say what the compiler said, if anything. @param {string} text @param {boolean} [hasFailed] so that nothing was run */
+export function showCompiler(text, hasFailed = false) {
+  compiled = text;
+  compiler.clear();
+  byId("compile").hidden = !text;
+  compiler.write("stderr", text);
+  compiler.showTop();
+  if (text.length <= LINKED_CHARACTERS) compiler.link(names());
+  if (hasFailed) sayEmpty("The program was not started.", "It does not compile.");
+}
+
 /** Nothing more will be written. */
 export function end() {
   hasEnded = true;
@@ -87,9 +102,9 @@ export function showMessage(language) {
 }
 
 /** As the program wrote it, for a file. */
-const all = () => (isCombined ? written.map(({ text }) => text).join("") : texts.stdout + texts.stderr);
+const all = () => compiled + (isCombined ? written.map(({ text }) => text).join("") : texts.stdout + texts.stderr);
 /** As it is read: without codes. */
-const readable = () => (isCombined ? panes.both.text() : panes.stdout.text() + panes.stderr.text());
+const readable = () => compiler.text() + (isCombined ? panes.both.text() : panes.stdout.text() + panes.stderr.text());
 export const errorText = () => texts.stderr;
 
 /** @param {boolean} combined */
@@ -128,7 +143,7 @@ export function install(on) {
   );
   byId("download").addEventListener("click", () => (all() ? download() : toast("There is no output to save.")));
   byId("clear-output").addEventListener("click", on.cleared);
-  for (const { root } of Object.values(panes)) {
+  for (const { root } of [compiler, ...Object.values(panes)]) {
     root.addEventListener("click", ({ target }) => {
       if (target instanceof HTMLElement && target.dataset.line) on.goTo(placeOf(target.dataset));
     });

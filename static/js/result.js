@@ -15,6 +15,8 @@ export function verdict({ status, exit_code, signal }) {
       return { words: "Too much output", tone: "warn" };
     case "cancelled":
       return { words: "Stopped", tone: "warn" };
+    case "compile_error":
+      return { words: "Does not compile", tone: "bad" };
     default:
       return { words: signal ? `Killed by ${signal}` : `Exit ${exit_code}`, tone: "bad" };
   }

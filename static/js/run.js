@@ -167,7 +167,11 @@ function show(result) {
   status.stopClock(result.duration_ms);
   status.badge(words, tone, measures(result));
   announce(status.spoken(words, result.duration_ms, made.words()));
-  const place = result.status === "error" ? failedPlace(result.error, result.language, names()) : null;
+  const { output: said = "", error: complained = "" } = result.compile ?? {};
+  const hasFailed = result.status === "compile_error";
+  output.showCompiler(said + complained, hasFailed);
+  const where = hasFailed ? said + complained : result.status === "error" ? result.error : "";
+  const place = failedPlace(where, result.language, names());
   if (place && shown) program.mark(shown, place);
   if (result.status === "error") output.showMessage(result.language);
 }

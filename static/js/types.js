@@ -13,10 +13,12 @@
  *   output_bytes: number, max_archive_members: number, max_archive_bytes: number}} Limits
  * @typedef {{languages: Language[], limits: Limits, artifacts?: {count: number, bytes: number, inline_bytes: number}}} Config
  *
- * @typedef {"ok" | "error" | "timeout" | "memory" | "output_limit" | "cancelled"} Status
+ * @typedef {"ok" | "error" | "timeout" | "memory" | "output_limit" | "cancelled" | "compile_error"} Status
  * @typedef {{id: string, language: string, status: Status, output: string, error: string, exit_code: number,
  *   signal: string | null, truncated: boolean, duration_ms: number, cpu_ms: number | null,
- *   memory_kb: number | null, queued_ms: number, artifacts?: Artifact[], artifacts_omitted?: Omitted[]}} Result
+ *   memory_kb: number | null, queued_ms: number, compile?: Compile | null, artifacts?: Artifact[], artifacts_omitted?: Omitted[]}} Result
+ * What the compiler of a language that has one has left.
+ * @typedef {{output: string, error: string, exit_code: number, duration_ms: number}} Compile
  * A file that the program has made: its contents, or where the server has them.
  * @typedef {{path: string, bytes: number, media_type: string, base64?: string, url?: string}} Artifact
  * @typedef {{path: string, reason: string}} Omitted

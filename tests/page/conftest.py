@@ -99,6 +99,9 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What `/config` tells the page of `stage`: a test may change it before the page is opened."""
     config = service.page_config(load()) | {"artifacts": ARTIFACTS}
     monkeypatch.setattr(service, "page_config", lambda settings: config)
+    monkeypatch.setattr(
+        service, "_with_readiness", lambda language, ready: {"ready": True, "add_with": None} | language
+    )
     return config
 
 
@@ -109,7 +112,13 @@ def staged_url(settled: dict[str, Any], tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def stage(visit: Visit, staged_url: str) -> Stage:
+def staged(visit: Visit, staged_url: str) -> Stage:
     """The page of somebody, over a server that answers his runs as the test says."""
     page, _ = visit(staged_url)
     return Stage(page)
+
+
+@pytest.fixture
+def stage(staged: Stage) -> Stage:
+    """The same, for tests that change no settings before."""
+    return staged
