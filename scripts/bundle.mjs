@@ -1,12 +1,13 @@
 /**
  * Makes static/bundle from static/js, static/css and static/vendor: `npm run bundle`, after every change there.
  *
- * The page then loads one script and one style sheet. Each begins with a hash of what it was made from; a bundle
+ * The page then loads one style sheet, and one script in two files: the second has what the editor shares with the
+ * grammars that are fetched when somebody needs them. Each begins with a hash of what it was made from; a bundle
  * that is not of the present files is not served (web/assets.py), so that nobody has to make one to try a change.
  * `npm run bundle:check` fails when what is in git is not what this makes.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 import { OPTIONS } from "./esbuild.mjs";
 
@@ -33,6 +34,8 @@ async function make() {
     entryPoints: ENTRIES.map((name) => new URL(name, STATIC).pathname),
     outdir: new URL("bundle", STATIC).pathname,
     entryNames: "[name]",
+    splitting: true,
+    chunkNames: "[name]-[hash]",
     banner: { js: banner, css: banner },
     ...OPTIONS,
   });
@@ -42,12 +45,14 @@ async function make() {
 const FOLDER = new URL("bundle/", STATIC);
 const files = await make();
 if (process.argv.includes("--check")) {
-  for (const [name, text] of files) {
-    if ((await readFile(new URL(name, FOLDER), "utf8").catch(() => "")) === text) continue;
+  const present = await readdir(FOLDER).catch(() => []);
+  for (const name of new Set([...present, ...files.keys()])) {
+    if ((await readFile(new URL(name, FOLDER), "utf8").catch(() => "")) === files.get(name)) continue;
     console.error(`static/bundle/${name} is not made of the present files: npm run bundle`);
     process.exit(1);
   }
 } else {
+  await rm(FOLDER, { recursive: true, force: true });
   await mkdir(FOLDER, { recursive: true });
   for (const [name, text] of files) await writeFile(new URL(name, FOLDER), text);
 }

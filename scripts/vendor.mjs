@@ -12,11 +12,23 @@ import { OPTIONS } from "./esbuild.mjs";
 const ROOT = new URL("..", import.meta.url);
 const FOLDER = new URL("static/vendor/", ROOT);
 
-/** What the files in sandbox/languages call their grammars. An editor colours nothing in a language without one. */
-const GRAMMARS = ["python", "javascript", "bash", "ruby", "php", "perl", "lua", "sql", "c", "cpp"];
+/**
+ * What the files in sandbox/languages call their grammars, and by what the editor indents: the one of JavaScript is that
+ * of all languages like C. It colours nothing in a language without one.
+ */
+const FIRST = { grammars: ["python", "javascript", "bash"], indentations: ["python", "clike", "bash"] };
 
-/** By these it indents. The one of JavaScript is that of all languages like C. */
-const INDENTATIONS = ["python", "clike", "bash", "ruby", "php", "perl", "lua", "sql"];
+/** The same for languages that not everybody uses: fetched with the first program in one of them. */
+const LATER = {
+  grammars: ["typescript", "c", "cpp", "rust", "go", "java", "ruby", "php", "perl", "lua", "sql"],
+  indentations: ["rust", "ruby", "php", "perl", "lua", "sql"],
+};
+
+/** @param {typeof FIRST} languages */
+const imports = ({ grammars, indentations }) => [
+  ...grammars.map((name) => `import "prism-code-editor/prism/languages/${name}";`),
+  ...indentations.map((name) => `import "prism-code-editor/languages/${name}";`),
+];
 
 /** What each bundle offers. The text is valid as a module and as its type declaration. */
 const BUNDLES = [
@@ -25,18 +37,19 @@ const BUNDLES = [
     library: "prism-code-editor",
     exports: [
       'export { createEditor, languageMap } from "prism-code-editor";',
+      'export { languages as grammars } from "prism-code-editor/prism";',
       'export { defaultKeymap, editorCommands, editHistory } from "prism-code-editor/commands";',
       'export { insertText, setSelection } from "prism-code-editor/utils";',
       'export { matchBrackets } from "prism-code-editor/match-brackets";',
       'export { highlightBracketPairs } from "prism-code-editor/highlight-brackets";',
     ],
-    sideEffects: [
-      ...GRAMMARS.map((name) => `import "prism-code-editor/prism/languages/${name}";`),
-      ...INDENTATIONS.map((name) => `import "prism-code-editor/languages/${name}";`),
-    ],
+    sideEffects: imports(FIRST),
   },
+  { name: "grammars", library: "prism-code-editor", exports: ["export {};"], sideEffects: imports(LATER) },
   { name: "anser", library: "anser", exports: ['export { default } from "anser";'], sideEffects: [] },
 ];
+
+const LIBRARIES = [...new Set(BUNDLES.map(({ library }) => library))];
 
 const STYLES = [{ name: "editor.css", library: "prism-code-editor", file: "dist/layout.css" }];
 
@@ -52,24 +65,41 @@ async function banner(library) {
   return `/* ${library} ${version}, ${license}; see LICENSE-${library}.txt. Made by scripts/vendor.mjs, not edited. */`;
 }
 
-/** @param {typeof BUNDLES[number]} bundle @returns {Promise<string>} */
-async function bundled({ library, exports, sideEffects }) {
+/** The modules that are bundled, which are nowhere on disk. @type {import("esbuild").Plugin} */
+const MODULES = {
+  name: "bundles",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^bundle:/ }, ({ path }) => ({ path: path.slice("bundle:".length), namespace: "bundle" }));
+    onLoad({ filter: /./, namespace: "bundle" }, ({ path }) => {
+      const { sideEffects, exports } = /** @type {typeof BUNDLES[number]} */ (BUNDLES.find(({ name }) => name === path));
+      return { contents: [...sideEffects, ...exports].join("\n"), resolveDir: new URL(".", ROOT).pathname };
+    });
+  },
+};
+
+/** All bundles of a library; what they share is in a file of its own. @param {string} library @returns {Promise<[string, string][]>} name -> text */
+async function bundled(library) {
+  const names = BUNDLES.filter((bundle) => bundle.library === library).map(({ name }) => name);
   const result = await build({
-    stdin: { contents: [...sideEffects, ...exports].join("\n"), resolveDir: new URL(".", ROOT).pathname },
+    entryPoints: names.map((name) => ({ in: `bundle:${name}`, out: name })),
+    outdir: FOLDER.pathname,
+    splitting: true,
+    chunkNames: `${library}-[hash]`,
+    plugins: [MODULES],
     ...OPTIONS,
     banner: { js: await banner(library) },
   });
-  return result.outputFiles[0].text;
+  return result.outputFiles.map(({ path, text }) => [path.split("/").at(-1) ?? "", text]);
 }
 
 /** @returns {Promise<Map<string, string>>} file name -> content */
 async function make() {
   const files = new Map();
-  for (const bundle of BUNDLES) {
-    files.set(`${bundle.name}.js`, await bundled(bundle));
-    files.set(`${bundle.name}.d.ts`, `${bundle.exports.join("\n")}\n`);
-    files.set(`LICENSE-${bundle.library}.txt`, await read(bundle.library, "LICENSE"));
+  for (const library of LIBRARIES) {
+    for (const [name, text] of await bundled(library)) files.set(name, text);
+    files.set(`LICENSE-${library}.txt`, await read(library, "LICENSE"));
   }
+  for (const { name, exports } of BUNDLES) files.set(`${name}.d.ts`, `${exports.join("\n")}\n`);
   for (const { name, library, file } of STYLES) {
     files.set(name, `${await banner(library)}\n${await read(library, file)}\n`);
   }
@@ -80,7 +110,7 @@ async function make() {
 /** @param {Map<string, string>} files */
 async function manifest(files) {
   const libraries = [];
-  for (const { library } of BUNDLES) {
+  for (const library of LIBRARIES) {
     const { version, license } = await manifestOf(library);
     libraries.push({ name: library, version, license });
   }

@@ -4,6 +4,7 @@ import {
   defaultKeymap,
   editHistory,
   editorCommands,
+  grammars,
   highlightBracketPairs,
   insertText,
   languageMap,
@@ -13,10 +14,13 @@ import { languages, limits } from "./config.js";
 import { byId, isTouch, make } from "./dom.js";
 
 /** What comments a line out, by grammar: it is toggled even where the vendored library knows nothing of a language. */
-for (const { page } of languages) {
-  const known = languageMap[page.grammar];
-  languageMap[page.grammar] = { ...known, comments: { ...known?.comments, line: page.comment } };
+function adoptComments() {
+  for (const { page } of languages) {
+    const known = languageMap[page.grammar];
+    languageMap[page.grammar] = { ...known, comments: { ...known?.comments, line: page.comment } };
+  }
 }
+adoptComments();
 
 const editor = upgrade(/** @type {HTMLTextAreaElement} */ (byId("code")));
 /** @type {(() => void)[]} */
@@ -73,6 +77,15 @@ export function show(language, text, mostCharacters) {
   most = mostCharacters;
   put({ language: grammar, tabSize, value: text });
   look({ cursor: 0, top: 0 });
+  if (language && !(grammar in grammars)) fetchGrammars();
+}
+
+/** Colour what is shown as soon as the other grammars are here; without them it stays plain. */
+async function fetchGrammars() {
+  const isFetched = await import("../vendor/grammars.js").then(() => true, () => false);
+  if (!isFetched || !(editor.options.language in grammars)) return;
+  adoptComments();
+  editor.update();
 }
 
 /** @typedef {{cursor: number, top: number}} View where somebody is in a text */
