@@ -70,14 +70,18 @@ const PLAIN = { grammar: "plain", tab_size: 4 };
 /**
  * @param {import("./types.js").Language | undefined} language none: plain text
  * @param {string} text another one than before: no step that undo could take back
- * @param {number} mostCharacters that may be written
  */
-export function show(language, text, mostCharacters) {
+export function show(language, text) {
   const { grammar, tab_size: tabSize } = language?.page ?? PLAIN;
-  most = mostCharacters;
   put({ language: grammar, tabSize, value: text });
   look({ cursor: 0, top: 0 });
   if (language && !(grammar in grammars)) fetchGrammars();
+}
+
+/** @param {number} characters that may be written */
+export function allow(characters) {
+  most = characters;
+  countCharacters();
 }
 
 /** Colour what is shown as soon as the other grammars are here; without them it stays plain. */

@@ -1,7 +1,7 @@
 /** Puts the page together: each module has one concern, and this one knows them all. */
 import * as api from "./api.js";
 import * as batch from "./batch.js";
-import { asked, limits, ready } from "./config.js";
+import { asked, ready } from "./config.js";
 import { byId, make } from "./dom.js";
 import * as editor from "./editor.js";
 import * as files from "./files.js";
@@ -28,11 +28,11 @@ const order = async () => (tabs.mode() === "zip" ? zipOrder() : codeOrder());
 
 /** @returns {run.Order} */
 function codeOrder() {
-  const count = editor.characters();
+  const [count, most] = [editor.characters(), me.current().max_code_characters];
   if (!textAt(program.now()).trim()) throw new Error("There is no code to run. Write some, or choose an example.");
-  if (program.isAlone() && count > limits.max_code_characters) {
+  if (program.isAlone() && count > most) {
     throw new Error(
-      `The code has ${count} characters; the limit is ${limits.max_code_characters}. Shorten it, or make it two files with +.`,
+      `The code has ${count} characters; the limit is ${most}. Shorten it, or make it two files with +.`,
     );
   }
   return { path: "/run", options: api.post({ ...program.current(), ...asked }), source: program.source() };
@@ -126,6 +126,7 @@ me.install({
   changed: () => {
     history.disown();
     signin.show();
+    program.count();
   },
   switched: history.refresh,
 });

@@ -1,5 +1,6 @@
 /** Who this browser is to the server: asked of `GET /me`, changed by signing in and out, the same in all of its tabs. */
 import * as api from "./api.js";
+import { limits } from "./config.js";
 
 /** @typedef {import("./types.js").Me} Me */
 
@@ -7,7 +8,7 @@ import * as api from "./api.js";
 const tabs = new BroadcastChannel("sce.owner");
 
 /** @type {Me} what the server said last; nobody before that */
-let me = { owner: "", is_operator: false, key_required: false };
+let me = { owner: "", is_operator: false, key_required: false, max_code_characters: limits.max_code_characters };
 let isKnown = false;
 /** Counts questions and changes, so that an answer to an older one is dropped. */
 let asked = 0;

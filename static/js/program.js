@@ -1,8 +1,9 @@
 /** The program in the editor: its language, its files, its drafts, and what puts another one in its place. */
-import { languageOf, languages, limits, ready } from "./config.js";
+import { languageOf, languages, ready } from "./config.js";
 import { byId, debounced } from "./dom.js";
 import * as editor from "./editor.js";
 import * as inputs from "./inputs.js";
+import * as me from "./me.js";
 import { asRequest, fileAt, fromRequest, isIn, isSingle, placesOf, single, textAt, withFiles } from "./project.js";
 import { drafts } from "./store.js";
 import { toast } from "./toast.js";
@@ -84,14 +85,18 @@ function save() {
 function render(wanted) {
   path = wanted;
   const text = fileAt(project, path)?.text;
-  const most = isSingle(project, languageOf(shown)) ? limits.max_code_characters : Infinity;
-  editor.show([languageOf(shown), ...languages].find((one) => isIn(path, one)), text ?? "", most);
+  editor.show([languageOf(shown), ...languages].find((one) => isIn(path, one)), text ?? "");
+  count();
   byId("editor").hidden = text === undefined;
   const view = views.get(`${shown}/${path}`);
   if (view) editor.look(view);
   showFailed();
   for (const listener of listeners) listener();
 }
+
+/** What may be written depends on who it is, in a single file. */
+export const count = () =>
+  editor.allow(isSingle(project, languageOf(shown)) ? me.current().max_code_characters : Infinity);
 
 /** Show a file. @param {string} wanted @returns {boolean} whether there is one of that name */
 export function show(wanted) {

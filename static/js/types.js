@@ -34,7 +34,7 @@
  * @typedef {{language: string, project: Project, edition: number}} Source
  * @typedef {{path: string, line: number}} Place a line of a file, from 1
  * Whose a run is: `key:NAME`, `page:ID`, or "" when it is nobody's.
- * @typedef {{owner: string, is_operator: boolean, key_required: boolean}} Me
+ * @typedef {{owner: string, is_operator: boolean, key_required: boolean, max_code_characters: number}} Me
  * @typedef {"stdout" | "stderr"} StreamName
  * @typedef {"good" | "bad" | "warn" | "running" | "idle"} Tone
  */

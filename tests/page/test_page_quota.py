@@ -115,3 +115,15 @@ def test_a_batch_that_can_never_be_within_the_limit_is_not_offered_again(visit: 
     button.click()
     expect(notice(page, "batch")).to_contain_text("Send fewer together.")
     expect(notice(page, "batch").get_by_role("button")).to_have_count(0)
+
+
+def test_code_is_counted_against_what_a_key_may_send(visit: Visit, server: Server) -> None:
+    page, _ = visit(server.url)
+    sign_in(page, keys_of(server.data_dir).add("long-writer", max_code_characters=8000))
+    write(page, "#" * 5990 + "\nprint(6 * 7)")
+    expect(page.locator("#counter")).to_have_text("6,003 / 8,000 characters")
+    page.click("#run")
+    ended(page)
+    expect(page.locator("#output")).to_have_text("42\n")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#counter")).to_have_text("6,003 / 5,000 characters")
