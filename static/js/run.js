@@ -1,7 +1,6 @@
 /** Running: one program at a time. A new run replaces the old one; Stop kills the container. */
 import * as api from "./api.js";
 import { Artifacts } from "./artifacts.js";
-import { config } from "./config.js";
 import { byId, announce } from "./dom.js";
 import * as output from "./output.js";
 import * as program from "./program.js";
@@ -174,17 +173,7 @@ function show(result) {
   const where = hasFailed ? said + complained : result.status === "error" ? result.error : "";
   const place = failedPlace(where, result.language, names());
   if (place && shown) program.mark(shown, place);
-  if (result.status !== "error") return;
-  output.showMessage(result.language);
-  sayMissing(result.error);
-}
-
-/** Where a program wants a package that could be on this server, say who can add it. @param {string} error */
-function sayMissing(error) {
-  const name = /^ModuleNotFoundError: No module named '(\w+)/m.exec(error)?.[1] ?? "";
-  if (!Object.hasOwn(config.missing_modules, name)) return;
-  const sentence = `${name} is not on this server. Whoever runs it can add it with: ${config.missing_modules[name]}`;
-  status.notice(new api.Failure(sentence, "missing_module"), null);
+  if (result.status === "error") output.showMessage(result.language);
 }
 
 /** What the badge says of a request that failed, by its code. @type {Record<string, string>} */

@@ -11,8 +11,7 @@
  * @typedef {{timeout_seconds: number, memory_mb: number, max_code_characters: number, max_batch_tasks: number,
  *   max_upload_bytes: number, max_stdin_bytes: number, max_args: number, max_arg_characters: number,
  *   output_bytes: number, max_archive_members: number, max_archive_bytes: number}} Limits
- * @typedef {{languages: Language[], limits: Limits, missing_modules: Record<string, string>,
- *   artifacts?: {count: number, bytes: number, inline_bytes: number}}} Config
+ * @typedef {{languages: Language[], limits: Limits, artifacts?: {count: number, bytes: number, inline_bytes: number}}} Config
  *
  * @typedef {"ok" | "error" | "timeout" | "memory" | "output_limit" | "cancelled" | "compile_error"} Status
  * @typedef {{id: string, language: string, status: Status, output: string, error: string, exit_code: number,

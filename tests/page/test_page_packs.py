@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from sandbox.settings import load
-from tests.fakes import FakeExecutor, serving
 from tests.page.conftest import Visit
 from tests.page.staged import Stage
 from tests.page.support import MARKUP, archive, open_page
@@ -105,25 +102,3 @@ def test_markup_in_the_names_of_languages_stays_text(settled: dict[str, Any], st
 def test_the_grouped_list_fits_a_narrow_window(packs: dict[str, Any], stage: Stage, width: int) -> None:
     stage.page.set_viewport_size({"width": width, "height": 700})
     assert stage.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-
-
-@pytest.mark.parametrize("packs_here", [frozenset(), frozenset({"science"})], ids=["missing", "here"])
-def test_a_module_of_a_missing_pack_is_said_to_be_missing_and_who_can_add_it(
-    visit: Visit, tmp_path: Path, packs_here: frozenset[str]
-) -> None:
-    executor = FakeExecutor()
-    executor.images.packs = packs_here
-    with serving(load(data_dir=tmp_path, port=0), executor) as url:
-        page, _ = visit(url)
-        stage = Stage(page)
-        notice = page.locator("#notice")
-        for module in ("numpy", "numpy.linalg", "matplotlib.pyplot"):
-            stage.will(status="error", exit_code=1, error=f"ModuleNotFoundError: No module named '{module}'\n")
-            stage.run()
-            name = module.split(".")[0]
-            sentence = f"{name} is not on this server. Whoever runs it can add it with: make packs PACKS=science"
-            expect(notice).to_have_text("" if packs_here else sentence)
-        stage.will(status="error", exit_code=1, error="ModuleNotFoundError: No module named 'constructor'\n")
-        stage.run()
-        expect(notice).to_be_hidden()
-        page.close()

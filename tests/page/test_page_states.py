@@ -203,7 +203,7 @@ def test_results_do_not_move_the_controls(page: Page) -> None:
 def test_focus_is_visible_on_everything_that_tab_reaches(page: Page) -> None:
     page.keyboard.press("Tab")
     seen = set()
-    for _ in range(12 + page.locator("#examples button").count()):
+    for _ in range(13 + page.locator("#examples button").count()):
         outline = page.evaluate(
             "(() => { const e = document.activeElement; const box = e.closest('.editor');"
             " const of = box ? '::after' : null;"
