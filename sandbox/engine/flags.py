@@ -60,10 +60,13 @@ INODES_PER_MB = 256
 """Each takes 1 KiB of the kernel's memory, so that all of them take a quarter of what their contents may."""
 
 
-def room_for_files(limits: Limits, app_mb: int) -> tuple[int, int]:
-    """Sizes of /app and of /dev/shm in MiB: what was asked for, or as much of it as the memory leaves room for."""
-    room_mb = limits.memory_mb - SUPERVISOR_MB
-    shm_mb = min(limits.shm_mb, max(1, room_mb // 2))
+def room_for_files(limits: Limits, app_mb: int, exe_mb: int = 0) -> tuple[int, int]:
+    """Sizes of /app and of /dev/shm in MiB: what was asked for, or as much of it as the memory leaves room for.
+
+    `exe_mb` of it are /exe's.
+    """
+    room_mb = limits.memory_mb - SUPERVISOR_MB - exe_mb
+    shm_mb = min(limits.shm_mb, max(1, room_mb // 2))  # tmpfs takes 0 for no bound at all
     return min(app_mb, max(1, (room_mb - shm_mb) * 4 // 5)), shm_mb
 
 
@@ -74,9 +77,9 @@ def app_options(app_mb: int, *, podman: bool) -> str:
     return f"rw,nosuid,nodev,noexec,size={app_mb}m,{inodes}mode=755"
 
 
-def resource_flags(limits: Limits, app_mb: int, *, podman: bool = False) -> list[str]:
+def resource_flags(limits: Limits, app_mb: int, *, exe_mb: int = 0, podman: bool = False) -> list[str]:
     """Ceilings on what one container can take from the machine."""
-    app_mb, shm_mb = room_for_files(limits, app_mb)
+    app_mb, shm_mb = room_for_files(limits, app_mb, exe_mb)
     return [
         # Equal to --memory, or as much again is granted as swap.
         "--memory-swap", f"{limits.memory_mb}m",
@@ -168,8 +171,9 @@ def run_words(
     words = ["run", "--interactive", *mission_flags(limits), "--name", container_name(number)]
     for key, value in labels.items():
         words += ["--label", f"{key}={value}"]
-    flags = [*resource_flags(limits, app_mb, podman=options.podman), *security_flags(options), *exe_flags(exe_mb)]
-    return [*words, *flags, options.image, str(number), *waiting]
+    words += resource_flags(limits, app_mb, exe_mb=exe_mb, podman=options.podman)
+    words += [*security_flags(options), *exe_flags(exe_mb)]
+    return [*words, options.image, str(number), *waiting]
 
 
 def exe_flags(exe_mb: int) -> list[str]:

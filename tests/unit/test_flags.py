@@ -132,6 +132,7 @@ def test_files_of_every_size_and_number_leave_the_supervisor_room(memory_mb: int
 
 def test_what_was_asked_for_is_given_where_there_is_room() -> None:
     assert room_for_files(LIMITS, 53) == (53, 16)
+    assert room_for_files(LIMITS, 53, 80) == (9, 12), "what /exe may take is not there for others"
 
 
 def test_podman_is_not_told_of_inodes_which_it_refuses() -> None:
