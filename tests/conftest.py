@@ -127,6 +127,8 @@ class Server:
         if "SCE_DOCKER" in os.environ:
             environment["SCE_DOCKER"] = os.environ["SCE_DOCKER"]
         environment |= {"SCE_PORT": str(self.port), "SCE_DATA_DIR": str(data_dir)}
+        # Each browser of a test is a new visitor: waiting for all of them would take the CPU from the tests.
+        settings = {"pool_visitors": 0} | settings
         environment |= {f"SCE_{name.upper()}": str(value) for name, value in settings.items()}
         self.log = data_dir / "server.log"
         with self.log.open("w") as log:
