@@ -5,13 +5,14 @@ Pure. Of an archive the beginning of the entry is looked at, under a tight budge
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 
-from sandbox.errors import InvalidRequest, PackMissing
+from sandbox.errors import EngineError, InvalidRequest, PackMissing
 from sandbox.intake.archive import ZIPFILE_PROBLEMS
 from sandbox.languages import LANGUAGES
 from sandbox.languages.language import Language
@@ -62,9 +63,16 @@ def with_hint(result: RunResult, ready: frozenset[str]) -> RunResult:
 
 
 def _found(request: RunRequest, language: Language, is_ready: Callable[[str], bool]) -> str:
-    editions = [edition for edition in language.editions if is_ready(edition.pack)]
+    editions = [edition for edition in language.editions if _is_known_ready(edition.pack, is_ready)]
     source = _source(request) if editions else b""
     return next((edition.pack for edition in editions if edition.is_wanted_by(source)), language.pack)
+
+
+def _is_known_ready(pack: str, is_ready: Callable[[str], bool]) -> bool:
+    """False also when the engine does not say: whether the run can do without it is for the run to find out."""
+    with contextlib.suppress(EngineError):
+        return is_ready(pack)
+    return False
 
 
 def _source(request: RunRequest) -> bytes:

@@ -17,7 +17,7 @@ import * as zip from "./zip.js";
 /** @typedef {import("./types.js").Program} Program */
 
 const KEY = "p=";
-/** Of a link, and of a command: the first gets lost on its way, the second is more than a shell takes. */
+/** Of a link, and of a command: the first gets lost on its way, the second is more than one can be given. */
 const MOST_CHARACTERS = 100_000;
 /** A link that unpacks to more than this is a bomb or a mistake. */
 const MOST_BYTES = 4 * (limits.max_code_characters * 4 + limits.max_stdin_bytes);

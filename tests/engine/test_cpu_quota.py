@@ -94,7 +94,7 @@ def test_a_program_that_outlives_its_supervisor_pays_all_the_same(small: Executo
 
 def test_a_batch_counts_whole_or_not_at_all(small: Executor) -> None:
     requests = [RunRequest("python", f"print({number})", caller=ADA) for number in range(4)]
-    with pytest.raises(QuotaExceeded, match="3 at once"):
+    with pytest.raises(QuotaExceeded, match="At most 3 programs"):
         small.run_many(requests)
     assert small.allowance(ADA).runs_at_once.left == 3
     assert [result.output for result in small.run_many(requests[:3])] == ["0\n", "1\n", "2\n"]

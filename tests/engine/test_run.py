@@ -20,6 +20,8 @@ TYPES = {
     "exit_code": int,
     "signal": type(None),
     "truncated": bool,
+    "output_bytes": int,
+    "error_bytes": int,
     "duration_ms": float,
     "cpu_ms": float,
     "memory_kb": int,

@@ -81,7 +81,7 @@ def test_a_link_that_unpacks_to_megabytes_is_refused(page: Page, server_url: str
 @pytest.mark.parametrize(
     "value",
     [
-        {"l": "perl", "c": "1", "a": [], "i": ""},
+        {"l": "cobol", "c": "1", "a": [], "i": ""},
         {"l": "python", "c": {"x": 1}, "a": [], "i": ""},
         {"l": "python", "c": "1", "a": [1], "i": ""},
         None,

@@ -195,6 +195,8 @@ OLD = {
     "queued_ms": 0.0,
     "runs_before": 0,
     "compile": None,
+    "artifacts": [],
+    "artifacts_omitted": [],
     "shortened": [],
 }
 
