@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from sandbox.addresses import group
 from sandbox.errors import ContainerLost, QuotaExceeded
+from sandbox.languages import LANGUAGES
 from sandbox.models import Caller, Limits, RunRequest, RunResult
 from sandbox.settings import Settings
 
@@ -177,8 +178,9 @@ class Quotas:
         try:
             yield
         except ContainerLost:
-            limits = self._limits_of(request)
-            seconds = min(self._clock() - began_at, limits.timeout_seconds)
+            limits, compiler = self._limits_of(request), LANGUAGES[request.language].compiler
+            most_seconds = limits.timeout_seconds + (compiler.timeout_seconds if compiler else 0)
+            seconds = min(self._clock() - began_at, most_seconds)
             self._charge(request.caller, seconds * limits.cpus)
             raise
 

@@ -12,7 +12,8 @@ from sandbox.packs import imports_of
 # PEP 263: an encoding is declared by a comment in line one or two. A waiting interpreter reads its script from a
 # FIFO, which cannot seek, and CPython's tokenizer seeks back at such a line. For the same reason it does not find
 # out that a script is a zip archive, which Python would run (`runpy`, "valid sys.path entry").
-NEEDS_TO_SEEK = re.compile(r"\A(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n]*#[^\r\n]*coding[:=]|PK\x05\x06")
+# The first `#` of a line is as good as any: trying each of them would take time that grows with the square.
+NEEDS_TO_SEEK = re.compile(r"\A(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n#]*#[^\r\n]*coding[:=]|PK\x05\x06")
 
 SCIENCE = "science"
 
@@ -23,7 +24,8 @@ def needs_science(source: bytes) -> bool:
     if not any(module.encode() in source for module in modules):
         return False  # what most programs get to, without being parsed
     try:
-        tree = ast.parse(source)
+        # As text: an encoding that the source declares could be one that takes seconds (punycode).
+        tree = ast.parse(source.decode("utf-8-sig", errors="replace"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return any(name.partition(".")[0] in modules for name in imported(tree))

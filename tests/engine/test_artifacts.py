@@ -114,6 +114,7 @@ def test_a_project_writes_beside_its_files_and_gets_only_what_is_new(executor: E
     archive = check_archive(zip_of(files), executor.settings)
     result = executor.run(RunRequest("python", archive=archive, entry="main.py", artifacts=EVERYTHING))
     assert (result.error, contents(result)) == ("", {"out/new.txt": b"sent!", "top": b""})
+    assert result.artifacts_omitted == (), "what was sent is not asked for"
 
 
 @pytest.mark.parametrize("folder", ["project", "a/b c/é"])
@@ -125,7 +126,16 @@ def test_paths_are_those_that_the_program_itself_writes(executor: Executor, fold
     files = {f"{folder}/main.py": code, f"{folder}/sent.png": "", f"{folder}/out/sent.png": ""}
     archive = check_archive(zip_of(files), executor.settings)
     request = RunRequest("python", archive=archive, entry=f"{folder}/main.py", artifacts=("*.png", "out/*"))
-    assert contents(executor.run(request)) == {"a.png": b"a.png", "out/b.png": b"out/b.png"}
+    result = executor.run(request)
+    assert contents(result) == {"a.png": b"a.png", "out/b.png": b"out/b.png"}
+    assert result.artifacts_omitted == ()
+
+
+def test_what_was_sent_does_not_take_the_places_of_what_is_new(executor: Executor) -> None:
+    files = {f"sent{number:02}.png": "" for number in range(50)} | {"main.py": "open('zz.png', 'w').write('new')"}
+    archive = check_archive(zip_of(files), executor.settings)
+    request = RunRequest("python", archive=archive, entry="main.py", artifacts=("*.png",))
+    assert contents(executor.run(request)) == {"zz.png": b"new"}
 
 
 def test_so_many_come_and_the_others_are_named(run: Run, executor: Executor) -> None:

@@ -151,6 +151,25 @@ def test_all_others_are_not_and_nothing_makes_looking_fail(code: str) -> None:
     assert not needs_science(code.encode())
 
 
+@pytest.mark.parametrize("encoding", ["punycode", "utf-7", "idna", "unicode_escape", "klingon"])
+def test_the_encoding_that_a_program_declares_is_not_what_it_is_looked_at_in(encoding: str) -> None:
+    """Decoding 64 KiB of punycode takes seconds, in which nobody else is answered."""
+    assert needs_science(f"# coding: {encoding}\nimport numpy\n#{'-' + 'a' * 60_000}".encode())
+    assert needs_science(b"# coding: latin-1\nx = '\xe9'\nimport numpy\n")
+
+
+def test_a_byte_order_mark_hides_nothing() -> None:
+    assert needs_science("\ufeffimport numpy".encode())
+
+
+@pytest.mark.parametrize("end", ["", "\n" + "#" * 100_000])
+def test_whether_an_encoding_is_declared_is_found_out_in_linear_time(end: str) -> None:
+    """The square of this took minutes. So long may be the programs of one who has a key."""
+    assert PYTHON.fits_waiting("#" * 100_000 + end)
+    assert not PYTHON.fits_waiting("#" * 100_000 + "coding=" + end)
+    assert not PYTHON.fits_waiting("#" * 100_000 + "\n" + "#" * 1000 + "coding:" + end)
+
+
 def test_bytes_that_are_no_text_are_no_program_of_the_pack() -> None:
     assert not needs_science(b"import numpy\n\xff\xfe")
 

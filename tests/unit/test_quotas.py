@@ -171,6 +171,14 @@ def test_who_has_his_container_lost_is_charged_too(clock: Clock) -> None:
     assert 82 <= counting.allowance(ADA).cpu_seconds_per_hour.left < 83  # type: ignore[operator]
 
 
+def test_what_a_compiler_used_before_the_container_was_lost_is_charged_too(clock: Clock) -> None:
+    counting = quotas(clock, cpu=100)
+    with pytest.raises(ContainerLost), counting.charging_losses(RunRequest("c", caller=ADA)):
+        clock.now += 18
+        raise ContainerLost("Lost.")
+    assert 82 <= counting.allowance(ADA).cpu_seconds_per_hour.left < 83  # type: ignore[operator]
+
+
 def test_who_never_started_is_charged_nothing(clock: Clock) -> None:
     counting = quotas(clock, cpu=100)
     with pytest.raises(Busy), counting.counted(ADA), counting.charging_losses(RunRequest("python", caller=ADA)):
