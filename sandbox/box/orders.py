@@ -24,7 +24,7 @@ def order_of(
         language.command(entry, request.args, request.code),
         language.variables(waiting=may_use_waiting),
         limits,
-        folder=f"/app/{archive.folder}" if archive else "/app",
+        folder=f"/app/{archive.folder}".rstrip("/") if archive else "/app",
     )
     return Order(
         steps=(*_compilation(language, entry, names, limits), program),
