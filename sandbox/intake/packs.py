@@ -19,8 +19,8 @@ from sandbox.languages.language import Language
 from sandbox.models import Limits, RunRequest, RunResult, Status
 from sandbox.packs import add_with, imports_of
 
-MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
-"""Begins the last line of an error."""
+MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)([.\w]*)'")
+"""Begins the last line of an error: the module, and what of it."""
 
 SOURCE_BYTES = 64 << 10
 """How much of a program is looked at: parsing 3 MiB was seen to take 23 s and 2.7 GiB."""
@@ -52,14 +52,27 @@ def check_pack(pack: str, language: Language) -> None:
 
 
 def with_hint(result: RunResult, ready: frozenset[str]) -> RunResult:
-    """The result with a sentence more at the end of its error, if that is a module of a pack that is not there."""
+    """The result with a sentence more at the end of its error, if that is a module of a pack that it did not run in."""
     error = result.error.rstrip()
     missing = MISSING_MODULE.match(error.rpartition("\n")[2]) if result.status is Status.ERROR else None
     for pack in LANGUAGES[result.language].packs if missing else ():
-        if missing and pack not in ready and missing[1] in imports_of(pack):
-            hint = f"{missing[1]} is in the pack `{pack}`. The operator of this server can add it: `{add_with(pack)}`."
-            return replace(result, error=f"{error}\n{hint}")
+        if missing and missing[1] in imports_of(pack):
+            hint = _hint(missing, pack, is_ready=pack in ready)
+            return replace(result, error=f"{error}\n{hint}") if hint else result
     return result
+
+
+def _hint(missing: re.Match[str], pack: str, *, is_ready: bool) -> str:
+    """How the program gets the module; nothing when it had the pack."""
+    module, part = missing.groups()
+    if not is_ready:
+        return f"{module} is in the pack `{pack}`. The operator of this server can add it: `{add_with(pack)}`."
+    if part:
+        return ""  # there is no such thing in it
+    return (
+        f"{module} is in the pack `{pack}`, which a program gets when the file that it starts with imports it: "
+        f"write `import {module}` there, too."
+    )
 
 
 def _found(request: RunRequest, language: Language, is_ready: Callable[[str], bool]) -> str:

@@ -5,7 +5,7 @@ import { asked, languages, limits } from "./config.js";
 import { announce, byId, make } from "./dom.js";
 import { checked } from "./inputs.js";
 import { Pane } from "./pane.js";
-import { measures, verdict } from "./result.js";
+import { compilerText, measures, verdict } from "./result.js";
 import * as signin from "./signin.js";
 import { snippets } from "./snippets.js";
 import * as status from "./status.js";
@@ -97,6 +97,7 @@ function makeTask(program, snippet) {
       badge.dataset.state = tone;
       meta.textContent = measures(result);
       pane.clear();
+      pane.write("stderr", compilerText(result));
       pane.write("stdout", result.output);
       pane.write("stderr", result.error);
       pane.showTop();

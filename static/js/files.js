@@ -153,13 +153,14 @@ function create() {
   if (!isTouch()) editor.focus();
 }
 
-/** Add what was chosen or dropped; a project that comes as a whole is put in place of what is there. @param {opening.Found[]} found */
-export async function receive(found) {
+/** Add what was chosen or dropped; a project that comes as a whole is put in place of what is there. @param {opening.Found[]} found @param {boolean} [asMore] beside one file that somebody has written, too */
+export async function receive(found, asMore = false) {
   addDialog.close();
   try {
     const files = await opening.read(found);
     const its = languageOfFiles(files);
-    if (its && (program.isAlone() || found.some(opening.isArchive))) openAll(opening.withoutFolder(files), its);
+    const isReplaced = program.isAlone() && !(asMore && program.isBegun());
+    if (its && (isReplaced || found.some(opening.isArchive))) openAll(opening.withoutFolder(files), its);
     else program.change(withFiles(program.now(), files), files[0].path, `${count(files.length)} added.`);
   } catch (problem) {
     toast(/** @type {Error} */ (problem).message);
@@ -198,14 +199,14 @@ function installDrop(place) {
   });
 }
 
-/** A button that opens the chooser of a hidden input. @param {string} button @param {string} input */
-function installChooser(button, input) {
+/** A button that opens the chooser of a hidden input. @param {string} button @param {string} input @param {boolean} asMore */
+function installChooser(button, input, asMore) {
   const chooser = /** @type {HTMLInputElement} */ (byId(input));
   byId(button).addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", () => {
     const found = opening.chosen(chooser.files ?? []);
     chooser.value = ""; // the same file once more is a choice, too
-    if (found.length) receive(found);
+    if (found.length) receive(found, asMore);
   });
 }
 
@@ -227,8 +228,8 @@ export function install() {
   strip.addEventListener("keydown", press);
   installForm("file-form", rename);
   installForm("add-form", create);
-  installChooser("add-files", "add-files-input");
-  installChooser("add-folder", "add-folder-input");
+  installChooser("add-files", "add-files-input", true);
+  installChooser("add-folder", "add-folder-input", false);
   byId("file-add").addEventListener("click", offer);
   byId("file-menu").addEventListener("click", ask);
   byId("file-start").addEventListener("click", () => (dialog.close(), start()));

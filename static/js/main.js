@@ -75,6 +75,7 @@ function installExamples() {
 function reopen(past) {
   tabs.choose(past.kind === "zip" ? "zip" : "code");
   if (past.kind === "code") program.load(past, "Loaded from the history; nothing was run.");
+  else toasts.toast("This is its result. The history does not keep the files of a program.");
   if (run.isRunning()) return;
   run.showPast(past, past.kind === "code" ? program.source() : null);
   status.reveal();

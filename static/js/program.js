@@ -55,6 +55,9 @@ export function now() {
 
 export const isAlone = () => isSingle(now(), languageOf(shown));
 
+/** Whether the entry is another text than what everybody begins with. */
+export const isBegun = () => !["", languageOf(shown).page.welcome.trim()].includes(textAt(now()).trim());
+
 // --- Drafts ----------------------------------------------------------------------------------------------
 
 /** @param {string} name @returns {{project: Project, path: string}} the draft of that language, and which of its files was shown */

@@ -22,6 +22,9 @@ export function verdict({ status, exit_code, signal }) {
   }
 }
 
+/** All that its compiler said; nothing when there was none. @param {Pick<Result, "compile">} result */
+export const compilerText = ({ compile }) => (compile ? compile.output + compile.error : "");
+
 /** @param {number} milliseconds */
 export function duration(milliseconds) {
   if (milliseconds < 10) return `${milliseconds.toFixed(1)} ms`;

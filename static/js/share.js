@@ -22,10 +22,13 @@ const MOST_CHARACTERS = 100_000;
 /** A link that unpacks to more than this is a bomb or a mistake. */
 const MOST_BYTES = 4 * (limits.max_code_characters * 4 + limits.max_stdin_bytes);
 
-/** @param {Program} value @returns {Promise<string>} */
+const tooLarge = () => new Error("The program is too large for a link. Download it as a ZIP.");
+
+/** @param {Program} value @returns {Promise<string>} @throws {Error} a sentence, when `unpack` would not take it */
 export async function pack(value) {
   const { language, code, files, entry, args, stdin } = value;
   const text = JSON.stringify({ l: language, c: code, f: files, e: entry, a: args, i: stdin });
+  if (text.length > MOST_BYTES) throw tooLarge();
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   return fromBytes(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
@@ -80,7 +83,7 @@ async function open() {
 
 async function copyLink() {
   const packed = await pack(program.current());
-  if (packed.length > MOST_CHARACTERS) throw new Error("The program is too large for a link. Download it as a ZIP.");
+  if (packed.length > MOST_CHARACTERS) throw tooLarge();
   const link = `${location.origin}${location.pathname}#${KEY}${packed}`;
   copyText(link, "Link copied. It holds the program itself; no server has seen it.");
 }

@@ -60,6 +60,11 @@ def test_a_run_asks_for_the_files_that_the_program_makes(stage: Stage) -> None:
     assert '"artifacts":["**"]' in stage.page.evaluate("navigator.clipboard.readText()")
 
 
+def test_the_help_says_where_a_program_may_write(stage: Stage) -> None:
+    stage.page.get_by_role("button", name="Help").click()
+    expect(stage.page.get_by_role("dialog")).to_contain_text("no network, and no place to write but its own folder")
+
+
 def test_a_server_that_gives_no_files_back_is_not_asked_for_them(
     settled: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
@@ -205,6 +210,14 @@ def test_a_task_of_a_batch_shows_what_it_made(stage: Stage) -> None:
 
 
 # --- Where ------------------------------------------------------------------------------------------------
+
+
+def test_a_plot_of_the_usual_size_is_seen_whole(stage: Stage) -> None:
+    plot = b'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480"><rect width="640" height="480"/></svg>'
+    stage.will(artifacts=[file("plot.svg", plot, "image/svg+xml")], output="1\n")
+    stage.run()
+    assert are_shown(stage.page) == [True]
+    expect(stage.page.locator("#artifacts img")).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (960, 475), (390, 844), (320, 640)])

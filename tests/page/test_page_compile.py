@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.fakes import row
-from tests.page.staged import Stage
+from tests.page.staged import Stage, result
 from tests.page.support import MARKUP, archive, badge, open_page, write
 
 ERROR = """\
@@ -105,6 +105,17 @@ def test_a_past_run_that_did_not_compile_shows_why(stage: Stage) -> None:
     page.locator("#history-list .open").click()
     expect(page.locator("#compile")).to_contain_text("expected ';'")
     expect(page.locator("#history-status option[value=compile_error]")).to_have_text("Does not compile")
+
+
+def test_a_task_of_a_batch_that_does_not_compile_says_why(stage: Stage) -> None:
+    page = stage.page
+    failed = result(status="compile_error", exit_code=1, language="c", compile=compiled(ERROR))
+    page.route("**/run-batch", lambda route: route.fulfill(json={"results": [failed]}))
+    page.get_by_role("tab", name="Batch").click()
+    page.get_by_role("checkbox", name="Hello", exact=True).check()
+    page.get_by_role("button", name="Run the batch").click()
+    expect(page.locator(".task .badge")).to_have_text("Does not compile")
+    expect(page.locator(".task .console")).to_have_text(ERROR)
 
 
 def test_markup_that_a_compiler_prints_stays_text(stage: Stage) -> None:

@@ -315,6 +315,19 @@ def test_a_dropped_program_takes_the_place_of_one_file(stage: Stage) -> None:
     expect(page.get_by_role("tab", name="hw1.py, runs first", selected=True)).to_have_count(1)
 
 
+def test_a_file_that_is_chosen_is_added_to_what_was_written(stage: Stage) -> None:
+    page = stage.page
+    helper: FilePayload = {"name": "helper.py", "mimeType": "text/x-python", "buffer": b"x = 1"}
+    page.set_input_files("#add-files-input", files=[helper])
+    expect(names(page)).to_have_text(["helper.py"])
+    page.get_by_role("button", name="Undo").click()
+    expect(tabs(page)).to_have_count(0)
+    write(page, "import helper")
+    page.set_input_files("#add-files-input", files=[helper])
+    expect(names(page)).to_have_text(["main.py", "helper.py"])
+    expect(page.get_by_role("tab", name="main.py, runs first")).to_have_count(1)
+
+
 def test_dropped_data_is_added_to_the_program(stage: Stage) -> None:
     page = stage.page
     write(page, "open('data/a.csv')")
@@ -383,6 +396,14 @@ def test_what_is_too_large_to_be_copied_is_said(stage: Stage, button: str, what:
     expect(page.locator("#toast")).to_have_text(f"The program is too large for {what}. Download it as a ZIP.")
 
 
+def test_no_link_is_copied_that_would_not_be_opened(stage: Stage) -> None:
+    page = stage.page
+    open_zip(page, zip_of({"main.py": "1", "zeros.txt": "0" * 500_000}))
+    expect(names(page)).to_have_count(2)
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator("#toast")).to_have_text("The program is too large for a link. Download it as a ZIP.")
+
+
 def test_a_project_is_no_task_of_a_batch(stage: Stage) -> None:
     page = stage.page
     add(page, "b.py")
@@ -438,6 +459,7 @@ def test_a_past_run_of_files_shows_its_result_and_leaves_the_editor_alone(stage:
     expect(page.locator("#history-list").get_by_role("button", name="Run again")).to_have_count(0)
     page.locator("#history-list .open").click()
     expect(page.locator("#output")).to_have_text("from before\n")
+    expect(page.locator("#toast")).to_have_text("This is its result. The history does not keep the files of a program.")
     assert page.input_value("#code") == "mine"
 
 

@@ -39,6 +39,14 @@ def test_a_project_runs_with_all_that_is_in_its_tabs(page: Page) -> None:
     expect(history_items(page).first).to_contain_text("main.py")
 
 
+def test_of_a_project_only_what_is_new_is_shown(page: Page) -> None:
+    open_zip(page, {"main.py": "import lib.words\nopen('new.txt', 'w').write('1')", "lib/words.py": "", "a.csv": "1"})
+    page.click("#run")
+    expect(page.locator("#artifacts")).to_be_visible()
+    ended(page)
+    expect(page.locator("#artifacts li")).to_have_text(["new.txt1 BDownload"])
+
+
 def test_a_project_of_more_than_5000_characters_runs(page: Page) -> None:
     open_zip(page, {"main.py": "import b\nprint(b.x)\n" + "#" * 20_000, "b.py": "x = 7\n" + "#" * 20_000})
     page.click("#run")

@@ -77,10 +77,18 @@ def test_a_module_of_a_pack_that_is_not_there_gets_a_sentence(module: str) -> No
     assert result.error.startswith(TRACE)
 
 
+def test_a_module_that_only_another_file_imports_gets_a_sentence() -> None:
+    result = with_hint(failed(f"{TRACE}ModuleNotFoundError: No module named 'numpy'\n"), frozenset({"science"}))
+    assert result.error.splitlines()[-1] == (
+        "numpy is in the pack `science`, which a program gets when the file that it starts with imports it: "
+        "write `import numpy` there, too."
+    )
+
+
 @pytest.mark.parametrize(
     ("result", "ready"),
     [
-        (failed("ModuleNotFoundError: No module named 'numpy'\n"), {"science"}),
+        (failed("ModuleNotFoundError: No module named 'numpy.nothing'\n"), {"science"}),
         (failed("ModuleNotFoundError: No module named 'nothing'\n"), set()),
         (failed("ModuleNotFoundError: No module named 'numpy'\nanother line\n"), set()),
         (failed("ModuleNotFoundError: No module named 'numpy'\n", status=Status.OK), set()),
