@@ -50,8 +50,8 @@ class PlainRunner:
     def __init__(self, executor: Executor, pack: str = "") -> None:
         settings = executor.settings
         options = dataclasses.replace(options_for(settings, podman=False), image=executor.images.name_of(pack))
-        # No server gives it to a container.
-        number = NUMBERS + (os.getpid() + ("", *PACKS).index(pack)) % NUMBERS
+        # No server gives it to a container, nor another process of these tests.
+        number = NUMBERS + (os.getpid() * 16 + ("", *PACKS).index(pack)) % NUMBERS
         self.name = container_name(number)
         app_mb = executor._supply.app_mb
         limits = dataclasses.replace(settings.limits, memory_mb=256 if pack else settings.memory_mb)
