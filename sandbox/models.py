@@ -153,7 +153,7 @@ class Omission(str, Enum):
     SPECIAL = "special"
     """A device, a pipe, a socket."""
     NAME = "name"
-    """Not printable, not UTF-8, or longer than 1024 bytes."""
+    """Not printable, not UTF-8, with a backslash, or longer than 1024 bytes."""
     DEPTH = "depth"
     """A folder in more than 32 others: none of its files."""
     COUNT = "count"

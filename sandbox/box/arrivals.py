@@ -145,7 +145,7 @@ def _path(data: bytes) -> str:
     :raises ContainerLost: when our supervisor would not send a file of this name.
     """
     path = data.decode(errors="replace")
-    _insist(path.encode() == data and len(data) <= MAX_PATH_BYTES and path.isprintable())
+    _insist(path.encode() == data and len(data) <= MAX_PATH_BYTES and path.isprintable() and "\\" not in path)
     _insist(not any(part == "" or part[0] == "." for part in path.split("/")))
     return path
 

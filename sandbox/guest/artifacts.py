@@ -110,23 +110,26 @@ class Search:
             return b"link" if stat.S_ISLNK(of.st_mode) else b"special"
         if of.st_uid != self.uid:
             return b"link"  # another name of a file that was sent
-        # Control characters, what reorders text, and what is no UTF-8: none of it can be printed.
-        if not path.isprintable() or len(path.encode()) > MAX_PATH_BYTES:
+        # Control characters, what reorders text, and what is no UTF-8: none of it can be printed. A backslash stands
+        # between folders elsewhere.
+        if not path.isprintable() or "\\" in path or len(path.encode()) > MAX_PATH_BYTES:
             return b"name"
         if not self.files_left:
             return b"count"
         return b"size" if of.st_size > self.bytes_left else b""
 
     def omit(self, path: str, reason: bytes) -> None:
-        """Tell that a file is not sent.
+        """Tell that a file is not sent, or, of the first that cannot be named any more, that there are such.
 
-        :raises Enough: when that was the last that could be told.
+        :raises Enough: when after that no file could be sent either.
         """
-        if not self.names_left:
-            self.frame(b"M", b"more\0")
-            raise Enough
         self.names_left -= 1
-        self.frame(b"M", reason + b"\0" + path.encode("utf-8", "surrogateescape")[:MAX_PATH_BYTES])
+        if self.names_left >= 0:
+            self.frame(b"M", reason + b"\0" + path.encode("utf-8", "surrogateescape")[:MAX_PATH_BYTES])
+        elif self.names_left == -1:
+            self.frame(b"M", b"more\0")
+        if self.names_left < 0 and not self.files_left:
+            raise Enough
 
     def frame(self, kind: bytes, payload: bytes) -> None:
         write_all(FRAME.pack(kind, len(payload)) + payload, self.pipe)

@@ -340,6 +340,7 @@ def test_what_is_no_file_is_named_with_what_it_is(run: Run) -> None:
         "import os, socket\nopen('a', 'w').write('a'); os.link('a', 'b'); os.symlink('a', 'c'); os.mkfifo('d')\n"
         "socket.socket(socket.AF_UNIX).bind('e'); os.symlink('/etc', 'f'); os.symlink('/etc/passwd', 'g')\n"
         "open('h\\n\\x1b[31m', 'w'); open(b'i\\xff', 'w'); open('j\\u202egnp.exe', 'w'); open('k é世.txt', 'w')\n"
+        "open('l\\\\..\\\\m', 'w')\n"
     )
     result = run(code, artifacts=EVERYTHING)
     assert contents(result) == {"a": b"a", "b": b"a", "k é世.txt": b""}
@@ -352,6 +353,7 @@ def test_what_is_no_file_is_named_with_what_it_is(run: Run) -> None:
         ("h��[31m", "name"),
         ("i�", "name"),
         ("j�gnp.exe", "name"),
+        ("l\\..\\m", "name"),
     ]
 
 
@@ -369,6 +371,13 @@ def test_what_nobody_may_read_is_read_for_its_owner(run: Run) -> None:
         "for path in ('a', 'd/b', 'd/e/c', 'd/e', 'd'): os.chmod(path, 0)"
     )
     assert contents(run(code, artifacts=EVERYTHING)) == {"a": b"a", "d/b": b"d/b", "d/e/c": b"d/e/c"}
+
+
+def test_what_is_left_out_hides_nothing_that_comes_after_it(run: Run) -> None:
+    code = "import os\nfor n in range(50): os.symlink('/', f'a{n:02}')\nopen('z.txt', 'w').write('x')"
+    result = run(code, artifacts=EVERYTHING)
+    assert contents(result) == {"z.txt": b"x"}
+    assert omitted(result) == [*((f"a{number:02}", "link") for number in range(20)), ("", "more")]
 
 
 def test_what_lies_too_deep_is_named_by_its_folder(run: Run) -> None:

@@ -112,7 +112,7 @@ def test_of_one_whose_supervisor_is_gone_the_whole_files_stay() -> None:
         [(b"M", b"link\0a")] * (MAX_OMITTED + 3),
         *([begin(path, 0)] for path in (
             b"/a", b"a/", b"a//b", b"..", b"../a", b"a/../b", b".", b"a/.b", b"a\0", b"a\n", b"\xff", b"\xed\xa0\x80",
-            "a\u202eb".encode(), b"x" * 1025,
+            "a\u202eb".encode(), b"x" * 1025, b"a\\..\\b",
         )),
     ],
 )  # fmt: skip
