@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from executor import Executor
+from sandbox.box.supply import Source
 from sandbox.intake.limits import limits_of
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import Settings
