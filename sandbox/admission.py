@@ -12,7 +12,7 @@ until there is enough for him, and nobody passes him meanwhile: else small progr
 ever.
 
 There may be spare places beside the slots. They are for owners who run nothing, so that nobody waits for the long
-programs of one who has all of the slots.
+programs of one who has all of the slots; unless those have all of the memory as well.
 
 A batch is refused as a whole or not at all: once one of its programs has its turn, the others keep their
 positions in the queue until theirs comes, without a deadline. Else what has run would be thrown away.
