@@ -119,7 +119,8 @@ def test_what_the_first_took_is_not_counted_for_the_second(
     first = run("key:small", code, **fields)
     second = run("key:small", "print(1)")
     assert second.runs_before == first.runs_before + 1 == alone.runs_before + 2
-    assert alone.memory_kb and second.memory_kb and second.memory_kb < alone.memory_kb + 400
+    # The least of these is the MiB that is kept of a stream.
+    assert alone.memory_kb and second.memory_kb and second.memory_kb < alone.memory_kb + 800
 
 
 def canceller(executor: Executor, run_id: str, owner: str) -> Callable[..., None]:
