@@ -15,7 +15,7 @@ check: venv-dev ## Check style, types and all tests that need neither an engine 
 	@exec scripts/check
 
 test: image all-packs venv-dev browser postgres lint ## Prepare this machine, then run all checks and tests against the real engine
-	@exec $(PYTHON) -m pytest
+	@exec $(PYTHON) -m pytest -n 2 --dist loadfile
 
 lint: venv-dev ## Check style, types and the vendored libraries
 	@$(PYTHON) -m ruff check .

@@ -97,8 +97,7 @@ def settings(tmp_path: Path) -> Settings:
 def executor(real_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """One executor with the default settings for all tests; nothing may be left when it has closed."""
     data_dir = tmp_path_factory.mktemp("executor")
-    # Never replaced for its age: that could be while a test has pointed this process to an engine of its own.
-    with Executor(load(data_dir=data_dir, pool_max_age_seconds=36_000)) as shared:
+    with Executor(load(data_dir=data_dir)) as shared:
         yield shared
     assert containers(data_dir) == []
 

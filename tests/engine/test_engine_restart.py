@@ -43,6 +43,10 @@ class OwnEngine:
         )
         assert eventually(lambda: Path(self.address).exists(), START_SECONDS), self._log()
         self._dockerd: subprocess.Popen[bytes] | None = None
+        # A client of its own, not DOCKER_HOST: the executor that other tests share lives in this process.
+        self.client = root / "docker"
+        self.client.write_text(f'#!/bin/sh\nexec docker --host {self.host} "$@"\n')
+        self.client.chmod(0o755)
 
     def start(self) -> None:
         # In a network of its own: a dockerd with another bridge removes docker0, and with it the network of
@@ -175,8 +179,8 @@ def started_engine(real_engine: None) -> Iterator[OwnEngine]:
 
 @pytest.fixture
 def own_engine(started_engine: OwnEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnEngine]:
-    """The tests' own engine, which every docker client started from here now talks to."""
-    monkeypatch.setenv("DOCKER_HOST", started_engine.host)
+    """The tests' own engine, which every executor and server that is made now talks to."""
+    monkeypatch.setenv("SCE_DOCKER", str(started_engine.client))
     yield started_engine
     # A loaded machine takes a while over what a killed engine left half done.
     assert eventually(lambda: not started_engine.containers(), 30), docker("ps", "--all")
