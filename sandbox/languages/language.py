@@ -33,6 +33,8 @@ MADE = "/dev/shm/program"  # noqa: S108 - inside the container
 """Where a compiler puts the program. The supervisor moves it to where it can be executed."""
 PATH_TO_MADE = ("PATH", "/exe:/usr/local/bin:/usr/bin:/bin")
 """Where it is found then."""
+INSTALLED = "/exe/program"
+"""Where it is then."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Compiler:
 
     command: tuple[str, ...]
     """Followed by the sources: the entry, then all others whose names end as its does. It makes `MADE`."""
+    finds_others: bool = False
+    """Whether the entry says which others there are; then they do not follow."""
+    runner: tuple[str, ...] = ("program",)
+    """What runs what was made, and its options: the program itself, or what is given `INSTALLED`."""
     timeout_seconds: float = 10.0
     output_bytes: int = 64 << 10
     """Kept of each stream."""
@@ -50,6 +56,8 @@ class Compiler:
 
     def command_for(self, entry: str, names: tuple[str, ...]) -> list[str]:
         """The argv that makes a program of these files, below /app."""
+        if self.finds_others:
+            return [*self.command, f"/app/{entry}"]
         ending = entry[entry.rindex(".") :] if "." in entry else ""
         others = [name for name in names if name != entry and ending and name.endswith(ending)]
         return [*self.command, *(f"/app/{name}" for name in (entry, *others))]
@@ -188,10 +196,10 @@ class Language:
     def command(self, entry: str, args: tuple[str, ...] = (), source: str = "") -> list[str]:
         """The argv that runs `entry` (relative to /app), a program of one file if its source is given.
 
-        An absolute path is never taken for an option. What a compiler has made is run by its name.
+        An absolute path is never taken for an option. What a compiler has made is run as that says.
         """
         if self.compiler:
-            return ["program", *args]
+            return [*self.compiler.runner, *args]
         return [self.interpreter, *self.options, *self.source_options(source), f"/app/{entry}", *args]
 
     def variables(self, *, waiting: bool) -> list[str]:

@@ -78,6 +78,22 @@ def test_a_project_is_compiled_from_all_of_its_sources(executor: Executor) -> No
     assert (result.output, result.status) == ("42\n", Status.OK), result.compile
 
 
+def test_a_project_of_modules_is_made_of_what_its_entry_imports(executor: Executor) -> None:
+    files = {
+        "tool/main.ts": 'import { part } from "./deep/part";\nimport data from "./data.json";\n'
+        'import { readFileSync } from "node:fs";\nconsole.log(part(data.six), __dirname, process.cwd());\n'
+        'console.log(JSON.parse(readFileSync("data.json", "utf8")).six);\npart("why");\n',
+        "tool/deep/part.ts": "type Nothing = never;\n\nexport function part(six: number | string): number {\n"
+        '  if (typeof six === "string") throw new Error(six);\n  return six * 7;\n}\n',
+        "tool/data.json": '{"six": 6}\n',
+        "tool/unused.ts": "this is no program\n",
+    }
+    archive = check_archive(zip_of(files), executor.settings)
+    result = executor.run(RunRequest("typescript", archive=archive, entry="tool/main.ts"))
+    assert result.output == "42 /app/tool /app/tool\n6\n", result
+    assert "/app/tool/deep/part.ts:4" in result.error and "/app/tool/main.ts:6" in result.error
+
+
 def test_the_next_program_of_an_owner_is_compiled_in_the_same_container(executor: Executor) -> None:
     codes = [HELLO, HELLO.replace("hello", "again"), "int main(void) { return why; }", HELLO]
     results = [executor.run(RunRequest("c", code, caller=ADA)) for code in codes]

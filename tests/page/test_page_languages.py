@@ -163,3 +163,20 @@ def test_the_examples_of_bash(page: Page, example: str, panel: str, sees: str, e
     ended(page)
     expect(page.locator(panel)).to_contain_text(sees)
     expect(badge(page)).to_have_text(ends)
+
+
+# --- TypeScript -------------------------------------------------------------------------------------------
+
+TYPES = "interface Account {\n  owner: string;\n}\n\n"
+TYPESCRIPT_ERRORS = {
+    "thrown": (TYPES + 'throw new Error("why");\n', "#error", "/app/user_code.ts:5"),
+    "no program": (TYPES + "const two: number = 2 why;\n", "#compile", "user_code.ts:5"),
+}
+
+
+@pytest.mark.parametrize(("code", "panel", "place"), TYPESCRIPT_ERRORS.values(), ids=TYPESCRIPT_ERRORS)
+def test_an_error_of_typescript_marks_the_line_of_its_source(page: Page, code: str, panel: str, place: str) -> None:
+    run(page, code, "typescript")
+    expect(page.locator(f"{panel} button.line").first).to_contain_text(place)
+    expect(failed(page)).to_have_count(1)
+    expect(page.locator(".pce-wrapper > :nth-child(6)")).to_have_class(re.compile("failed"))

@@ -112,6 +112,19 @@ def test_the_command_that_adds_packs_is_one_that_a_shell_takes() -> None:
     assert add_with("a", "b") == 'make packs PACKS="a b"'
 
 
+def test_a_compiler_is_told_all_sources_or_the_entry_that_imports_them() -> None:
+    names = ("lib/b.c", "main.c", "main.h", "index.ts", "b.ts")
+    c, typescript = (LANGUAGES[name].compiler for name in ("c", "typescript"))
+    assert c and c.command_for("main.c", names)[-2:] == ["/app/main.c", "/app/lib/b.c"]
+    assert typescript and typescript.command_for("index.ts", names) == [*typescript.command, "/app/index.ts"]
+
+
+def test_what_a_compiler_has_made_is_run_by_its_name_or_given_to_what_runs_it() -> None:
+    assert LANGUAGES["c"].command("main.c", ("-x",)) == ["program", "-x"]
+    command = LANGUAGES["typescript"].command("index.ts", ("-x",))
+    assert (command[0], command[-2:]) == ("node", ["/exe/program", "-x"])
+
+
 # --- Editions ---------------------------------------------------------------------------------------------
 
 
