@@ -94,6 +94,36 @@ def test_a_project_of_modules_is_made_of_what_its_entry_imports(executor: Execut
     assert "/app/tool/deep/part.ts:4" in result.error and "/app/tool/main.ts:6" in result.error
 
 
+@pytest.mark.parametrize(
+    ("files", "entry"),
+    [
+        (
+            {
+                "go.mod": "module example.com/tool\n",
+                "main.go": 'package main\n\nimport "example.com/tool/deep"\n\nfunc main() { println(deep.Part) }\n',
+                "deep/part.go": "package deep\n\nconst Part = 42\n",
+            },
+            "main.go",
+        ),
+        (
+            {
+                "main.go": "package main\n\nfunc main() { println(part) }\n",
+                "part.go": "package main\n\nconst part = 42\n",
+                "part_test.go": "package main\n\nthis is no program\n",
+            },
+            "main.go",
+        ),
+    ],
+    ids=["a module", "files"],
+)
+def test_a_project_is_made_of_a_module_or_of_the_files_beside_its_entry(
+    executor: Executor, files: dict[str, str], entry: str
+) -> None:
+    archive = check_archive(zip_of(files), executor.settings)
+    result = executor.run(RunRequest("go", archive=archive, entry=entry))
+    assert (result.error, result.status) == ("42\n", Status.OK), result.compile
+
+
 def test_the_next_program_of_an_owner_is_compiled_in_the_same_container(executor: Executor) -> None:
     codes = [HELLO, HELLO.replace("hello", "again"), "int main(void) { return why; }", HELLO]
     results = [executor.run(RunRequest("c", code, caller=ADA)) for code in codes]

@@ -228,8 +228,8 @@ ALLOWED = {
 """(file, words that may stand there) -> what else than a language of programs they are about."""
 
 
-COMMON = {"c", "rb", "sql", "sqlite", "sqlite3"}
-"""Names that say nothing: a letter, the server's own database, a way to open files."""
+COMMON = {"c", "go", "rb", "sql", "sqlite", "sqlite3"}
+"""Names that say nothing: a letter, a verb, the server's own database, a way to open files."""
 
 
 def words_of(language: Language) -> Iterator[str]:
