@@ -14,7 +14,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.measure import clocked
@@ -98,8 +98,11 @@ class BareLoop:
         return self._run(language, f"/bench/waiting-{LANGUAGES[language].file_name}", HELLO[language])
 
     def _run(self, language: str, script: str, source: str | None) -> float:
-        command = [LANGUAGES[language].interpreter, script]
         settings = LANGUAGES[language].variables(waiting=source is not None)
+        return self.run_command([LANGUAGES[language].interpreter, script], settings, source)
+
+    def run_command(self, command: Sequence[str], settings: Sequence[str] = (), source: str | None = None) -> float:
+        """Milliseconds for a command with these settings (`NAME=VALUE`); the last word waits for a source, if given."""
         order = [command, ENVIRONMENT | dict(setting.split("=", 1) for setting in settings), source]
         self._stdin.write(json.dumps(order) + "\n")
         self._stdin.flush()
@@ -113,27 +116,33 @@ class BareLoop:
         self._stdout.close()
 
 
+HELLO_FILES = {LANGUAGES[name].file_name: code + "\n" for name, code in HELLO.items()}
+
+
 @contextlib.contextmanager
-def programs() -> Iterator[Path]:
-    """A folder with the hello program of each language."""
+def programs(files: Mapping[str, str]) -> Iterator[Path]:
+    """A folder with these files: name -> text."""
     with tempfile.TemporaryDirectory(prefix="sce-bench-") as folder:
-        for name, code in HELLO.items():
-            Path(folder, LANGUAGES[name].file_name).write_text(code + "\n")
+        for name, text in files.items():
+            Path(folder, name).write_text(text)
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 @contextlib.contextmanager
-def bare_on_host(client: str, image: str) -> Iterator[BareLoop]:
-    """The image's interpreters, started on the host outside of any container. Takes root, for chroot(2)."""
-    with bare_loops(client, image, 1) as (loop,):
+def bare_on_host(client: str, image: str, files: Mapping[str, str] = HELLO_FILES) -> Iterator[BareLoop]:
+    """The image's interpreters, started on the host outside of any container, the files in /bench.
+
+    Takes root, for chroot(2).
+    """
+    with bare_loops(client, image, 1, files) as (loop,):
         yield loop
 
 
 @contextlib.contextmanager
-def bare_loops(client: str, image: str, count: int) -> Iterator[list[BareLoop]]:
+def bare_loops(client: str, image: str, count: int, files: Mapping[str, str] = HELLO_FILES) -> Iterator[list[BareLoop]]:
     """The same, so many beside each other."""
-    with tempfile.TemporaryDirectory(prefix="sce-bench-") as folder, programs() as hello:
+    with tempfile.TemporaryDirectory(prefix="sce-bench-") as folder, programs(files) as hello:
         export(client, image, Path(folder))
         shutil.copytree(hello, Path(folder, "bench"))
         # A mount namespace of its own: whatever happens, no mount stays behind in the folder.
@@ -155,7 +164,7 @@ def export(client: str, image: str, folder: Path) -> None:
 @contextlib.contextmanager
 def bare_in_container(settings: Settings) -> Iterator[BareLoop]:
     """The image's interpreters, started in a container that runs already, under the same limits."""
-    with programs() as hello:
+    with programs(HELLO_FILES) as hello:
         argv = [settings.docker, "run", "--interactive", *flags(settings)]
         argv += ["--volume", f"{hello}:/bench:ro", "--entrypoint", "python3"]
         loop = BareLoop([*argv, options_for(settings, podman=False).image, "-I", "-c", LOOP])

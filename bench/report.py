@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
-from bench import report_owners
+from bench import report_files, report_owners
 from bench.markdown import TITLES, Target, cells, table
 from bench.scenarios import BARE_HOST, BATCH, DIRECT, KEPT, ONE, PLAIN, SERVER_ALONE, WARM
 
@@ -40,6 +40,7 @@ def tables(results: Results) -> str:
         "sizes": _sizes,
         "memory": _memory,
         **report_owners.TABLES,
+        **report_files.TABLES,
     }
     parts = [_machine(results["machine"])]
     rows = [target.row() for target in targets(results)]
@@ -80,7 +81,7 @@ def targets(results: Results) -> list[Target]:
     if "memory" in results:
         grown = results["memory"]["after_runs_mb"] - results["memory"]["before_mb"]
         found.append(Target(f"server memory, growth over {results['memory']['runs']} runs", grown, 10, unit="MB"))
-    return found + report_owners.targets(results)
+    return [*found, *report_owners.targets(results), *report_files.targets(results)]
 
 
 # --- Tables -----------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that `python bench/run.py` works as well
 
 from bench import effort as efforts  # noqa: E402
-from bench import owners, report, scenarios  # noqa: E402
+from bench import files, owners, report, scenarios  # noqa: E402
 from sandbox.engine.image import Image  # noqa: E402
 from sandbox.settings import Settings, load  # noqa: E402
 
@@ -43,6 +43,8 @@ SCENARIOS: dict[str, Callable[[Settings, efforts.Effort], Any]] = {
     "classroom": owners.classroom,
     "neighbour": owners.neighbour,
     "keeping": owners.keeping,
+    "files": files.files,
+    "packs": files.packs,
 }
 
 

@@ -8,7 +8,7 @@ import io
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ def overload(settings: Settings, effort: Effort) -> dict[str, Any]:
 
 def sizes(settings: Settings, effort: Effort) -> dict[str, Spread]:
     """Batches, larger outputs, a large archive and the history, paced."""
-    archive = many_files(1000)
+    archive = zip_of(project(1000))
     with service(settings.docker, pool="python:5") as ours:
         client = Client(ours)
         probes: dict[str, Callable[[], float]] = {
@@ -188,13 +188,19 @@ def _expect_zip(client: Client, archive: bytes) -> float:
     return reply.milliseconds
 
 
-def many_files(count: int) -> bytes:
-    """A zip whose main.py counts the files beside it."""
+def project(count: int) -> dict[str, str]:
+    """So many files: a main.py that counts those beside it."""
+    files = {"main.py": "import os\nprint(sum(len(files) for _, _, files in os.walk('/app')))\n"}
+    for number in range(count - 1):
+        files[f"package/part{number // 100}/module{number}.py"] = f"VALUE = {number}\n" * 20
+    return files
+
+
+def zip_of(files: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("main.py", "import os\nprint(sum(len(files) for _, _, files in os.walk('/app')))\n")
-        for number in range(count - 1):
-            archive.writestr(f"package/part{number // 100}/module{number}.py", f"VALUE = {number}\n" * 20)
+        for name, text in files.items():
+            archive.writestr(name, text)
     return buffer.getvalue()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench import report, run, scenarios
+from bench import files, report, run, scenarios
 from tests.conftest import ROOT
 
 
@@ -63,6 +63,16 @@ def check_keeping(found: dict[str, Any]) -> None:
     assert found["kept"][0]["container_mb"] > 1
 
 
+def check_files(found: dict[str, Any]) -> None:
+    assert set(found["times"]) == {files.PLAIN_HELLO, files.ARTIFACTS_HELLO, files.AS_ZIP, files.AS_FILES, files.TEN_MB}
+    assert 20 < found["before_mb"] <= found["after_mb"] + 20
+
+
+def check_packs(found: dict[str, Any]) -> None:
+    assert [len(times) for times in found.values()] == [3, 3]
+    assert all(spread["p50"] > 1 for times in found.values() for spread in times.values())
+
+
 CHECKS: dict[str, Callable[[Any], None]] = {
     "latency": check_latency,
     "throughput": check_throughput,
@@ -73,6 +83,8 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "classroom": check_classroom,
     "neighbour": check_neighbour,
     "keeping": check_keeping,
+    "files": check_files,
+    "packs": check_packs,
 }
 
 
