@@ -115,12 +115,14 @@ def test_what_the_first_took_is_not_counted_for_the_second(
     """The supervisor, from which each program is forked, is as small as before; nor is it taken for a leftover."""
     if files := fields.pop("files", None):
         fields |= {"archive": check_archive(zip_of(files), keeping.settings), "entry": "main.py"}
+    # The first program of a container is some 0.4 MB smaller than all that follow: its supervisor is at its start.
+    run("key:small", "print(1)")
     alone = run("key:small", "print(1)")
     first = run("key:small", code, **fields)
     second = run("key:small", "print(1)")
     assert second.runs_before == first.runs_before + 1 == alone.runs_before + 2
     # The least of these is the MiB that is kept of a stream.
-    assert alone.memory_kb and second.memory_kb and second.memory_kb < alone.memory_kb + 800
+    assert alone.memory_kb and second.memory_kb and second.memory_kb < alone.memory_kb + 400
 
 
 def canceller(executor: Executor, run_id: str, owner: str) -> Callable[..., None]:
