@@ -124,6 +124,28 @@ def test_a_project_is_made_of_a_module_or_of_the_files_beside_its_entry(
     assert (result.error, result.status) == ("42\n", Status.OK), result.compile
 
 
+def test_a_project_is_made_of_the_modules_that_its_entry_names(executor: Executor) -> None:
+    files = {
+        "src/main.rs": 'mod deep;\nmod part;\nfn main() { println!("{}", part::six() * deep::seven()); why() }\n'
+        'fn why() { deep::fail("why") }\n',
+        "src/part.rs": "pub fn six() -> i32 { 6 }\n",
+        "src/deep/mod.rs": 'pub fn seven() -> i32 { 7 }\n\npub fn fail(why: &str) { panic!("{why}") }\n',
+        "src/unused.rs": "this is no program\n",
+    }
+    archive = check_archive(zip_of(files), executor.settings)
+    result = executor.run(RunRequest("rust", archive=archive, entry="src/main.rs"))
+    assert (result.output, result.exit_code) == ("42\n", 101), result.compile
+    assert "/app/src/deep/mod.rs:3:" in result.error
+
+
+def test_a_number_that_overflows_is_a_panic_in_rust(run: Run) -> None:
+    result = run(
+        'fn main() {\n    let n: u8 = std::env::args().count() as u8;\n    println!("{}", n + 255);\n}\n', "rust"
+    )
+    assert (result.output, result.exit_code) == ("", 101)
+    assert "/app/user_code.rs:3:20" in result.error and "overflow" in result.error
+
+
 def test_the_next_program_of_an_owner_is_compiled_in_the_same_container(executor: Executor) -> None:
     codes = [HELLO, HELLO.replace("hello", "again"), "int main(void) { return why; }", HELLO]
     results = [executor.run(RunRequest("c", code, caller=ADA)) for code in codes]
