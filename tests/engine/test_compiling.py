@@ -146,6 +146,50 @@ def test_a_number_that_overflows_is_a_panic_in_rust(run: Run) -> None:
     assert "/app/user_code.rs:3:20" in result.error and "overflow" in result.error
 
 
+def test_a_project_starts_where_its_entry_has_a_main(executor: Executor) -> None:
+    files = {
+        "tool/deep/Main.java": "package tool.deep;\nimport tool.Part;\nclass Before {}\n"
+        "public class Main { public static void main(String[] args) throws Exception {\n"
+        "System.out.println(Part.six() * 7 + new String(Main.class.getResourceAsStream(args[0]).readAllBytes()));\n"
+        'Part.fail("why"); } }\n',
+        "tool/Part.java": "package tool;\npublic class Part {\npublic static int six() { return 6; }\n"
+        "public static void fail(String why) { throw new IllegalStateException(why); }\n"
+        "public static void main(String[] args) {} }\n",
+        "tool/a ü.txt": " as the file says",
+    }
+    archive = check_archive(zip_of(files), executor.settings)
+    result = executor.run(RunRequest("java", archive=archive, entry="tool/deep/Main.java", args=("/tool/a ü.txt",)))
+    assert (result.output, result.exit_code) == ("42 as the file says\n", 1), result
+    assert "(Part.java:4)" in result.error and "(Main.java:6)" in result.error
+
+
+def test_a_program_in_java_without_a_class_does_not_compile(run: Run) -> None:
+    result = run("import java.util.List;\n", "java")
+    assert (result.status, result.error) == (Status.COMPILE_ERROR, "")
+    assert result.compile and result.compile.error == "/app/user_code.java:1: error: there is no class to start with\n"
+
+
+def test_more_objects_than_fit_are_an_exception_in_java(run: Run) -> None:
+    code = "class Main { public static void main(String[] args) {\nvar all = new java.util.ArrayList<byte[]>();\n"
+    result = run(code + "for (;;) all.add(new byte[10_000_000]); } }\n", "java")
+    assert (result.status, result.exit_code) == (Status.ERROR, 1)
+    assert "java.lang.OutOfMemoryError: Java heap space" in result.error and "(user_code.java:3)" in result.error
+
+
+def test_a_picture_is_drawn_in_java(run: Run) -> None:
+    code = """\
+import java.awt.Color; import java.awt.image.BufferedImage; import java.io.File; import javax.imageio.ImageIO;
+class Main { public static void main(String[] args) throws Exception {
+    var image = new BufferedImage(40, 30, BufferedImage.TYPE_INT_RGB); var pen = image.createGraphics();
+    pen.setColor(Color.RED); pen.fillOval(5, 5, 20, 20); pen.dispose();
+    System.out.println(ImageIO.write(image, "png", new File("picture.png")));
+} }
+"""
+    result = run(code, "java", artifacts=("*.png",))
+    assert (result.output, result.error) == ("true\n", "")
+    assert [artifact.path for artifact in result.artifacts] == ["picture.png"]
+
+
 def test_the_next_program_of_an_owner_is_compiled_in_the_same_container(executor: Executor) -> None:
     codes = [HELLO, HELLO.replace("hello", "again"), "int main(void) { return why; }", HELLO]
     results = [executor.run(RunRequest("c", code, caller=ADA)) for code in codes]
