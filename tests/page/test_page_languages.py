@@ -180,3 +180,23 @@ def test_an_error_of_typescript_marks_the_line_of_its_source(page: Page, code: s
     expect(page.locator(f"{panel} button.line").first).to_contain_text(place)
     expect(failed(page)).to_have_count(1)
     expect(page.locator(".pce-wrapper > :nth-child(6)")).to_have_class(re.compile("failed"))
+
+
+# --- Java and Rust ----------------------------------------------------------------------------------------
+
+JAVA = "class Main {\n    public static void main(String[] args) {\n        fail();\n    }\n%s\n}\n"
+RUST = "fn main() {\n    fail();\n}\n\n%s\n"
+COMPILED_ERRORS = {
+    "java, thrown": ("java", JAVA % 'static void fail() { throw new RuntimeException("why"); }', "#error"),
+    "java, no program": ("java", JAVA % "static void fail() { why; }", "#compile"),
+    "rust, panicked": ("rust", RUST % 'fn fail() { panic!("why") }', "#error"),
+    "rust, no program": ("rust", RUST % "fn fail() { why; }", "#compile"),
+}
+
+
+@pytest.mark.parametrize(("language", "code", "panel"), COMPILED_ERRORS.values(), ids=COMPILED_ERRORS)
+def test_an_error_of_a_compiled_language_marks_its_line(page: Page, language: str, code: str, panel: str) -> None:
+    run(page, code, language)
+    expect(page.locator(f"{panel} button.line").first).to_contain_text("user_code")
+    expect(failed(page)).to_have_count(1)
+    expect(page.locator(".pce-wrapper > :nth-child(6)")).to_have_class(re.compile("failed"))
