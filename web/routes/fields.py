@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, TypeAdapter
 
 from sandbox import languages
 from sandbox.intake.globs import GLOB, MAX_GLOB_CHARACTERS, MAX_GLOBS
@@ -45,6 +45,14 @@ def _limit(name: str, description: str | None = None) -> Any:
     return Field(None, description=description, json_schema_extra=bounds)
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number, so that 79.0 is whole."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
 class Encoded(BaseModel):
     """Contents that are no text."""
 
@@ -59,9 +67,9 @@ class Limits(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     timeout_seconds: float = _limit("timeout_seconds")
-    memory_mb: int = _limit("memory_mb")
-    output_bytes: int = _limit("output_bytes", "Bytes kept of each stream.")
-    processes: int = _limit("pids", "Processes and threads.")
+    memory_mb: Whole = _limit("memory_mb")
+    output_bytes: Whole = _limit("output_bytes", "Bytes kept of each stream.")
+    processes: Whole = _limit("pids", "Processes and threads.")
 
 
 class LimitsQuery(Limits):
