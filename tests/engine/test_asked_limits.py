@@ -114,9 +114,9 @@ def test_usual_memory_and_processes_need_no_container_of_their_own(executor: Exe
 def test_programs_that_ask_for_more_memory_than_there_is_together_take_turns(
     settings: Settings, real_engine: None
 ) -> None:
-    limits = limits_of({"memory_mb": 300}, settings)
+    limits = limits_of({"memory_mb": 300}, settings)  # two fit, beside what is kept for other owners
     large = RunRequest("python", "import time; time.sleep(1)", limits=limits)
-    with Executor(settings.model_copy(update={"containers_mb": 640})) as executor:
+    with Executor(settings.model_copy(update={"containers_mb": 768})) as executor:
         results = executor.run_many([large, large, large, RunRequest("node", "console.log(1)")])
     assert [result.status.value for result in results] == ["ok"] * 4
     assert [result.queued_ms > 900 for result in results] == [False, False, True, True], "nobody passes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -21,14 +22,15 @@ Name = str | tuple[str, str]
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens in whatever order, the books balance, nobody is passed over, and no place lies idle."""
 
-    spare = 0
+    slots = 2
+    spare, spare_mb = 0, 0
     total_mb = math.inf
     """Of programs that take from 1 to 10 MB."""
 
     def __init__(self) -> None:
         super().__init__()
         self.admission = Admission(
-            slots=2, queue_size=6, queue_seconds=PATIENT, spare=self.spare, total_mb=self.total_mb
+            self.slots, 6, PATIENT, spare=self.spare, spare_mb=self.spare_mb, total_mb=self.total_mb
         )
         self.tickets: list[Ticket] = []
         self.begun: list[Claim] = []
@@ -97,7 +99,17 @@ class AnyOrder(RuleBasedStateMachine):
         ), "a batch was refused in part"
         assert sum(ticket.size_mb for ticket in admission._running) <= self.total_mb
         if (first := admission._queue.next_of_others()) and admission.running < admission.slots:
-            assert first.size_mb > admission.free_mb, "a place lies idle"
+            assert first.size_mb > admission.free_mb - self.kept_mb(first), "a place lies idle"
+
+    def kept_mb(self, first: Claim) -> float:
+        """Memory that this program, whose turn it is, is not given."""
+        return 0
+
+    def teardown(self) -> None:
+        while self.admission.waiting:
+            assert self.admission.running, "nobody runs, and still they wait"
+            self.admission.leave(oldest(self.admission))
+            self.the_books_balance()
 
     @invariant()
     def nobody_is_passed_over_twice(self) -> None:
@@ -122,6 +134,12 @@ class AnyOrder(RuleBasedStateMachine):
 
 def waiting(tickets: list[Ticket]) -> set[Ticket]:
     return {ticket for ticket in tickets if not ticket.decided.is_set()}
+
+
+def oldest(admission: Admission) -> Ticket:
+    """Of those that run."""
+    running = [ticket for ticket in admission._running if isinstance(ticket, Ticket)]
+    return min(running, key=lambda ticket: ticket.batch.entered_at)
 
 
 def share(tickets: set[Ticket], batch: Batch, of_owner: bool) -> int:
@@ -176,3 +194,73 @@ class WithASpareAndLittleMemory(WithASpare):
 
 TestWithASpareAndLittleMemory = WithASpareAndLittleMemory.TestCase
 TestWithASpareAndLittleMemory.settings = TestAnyOrder.settings
+
+
+class WithMemoryForTheSpare(AnyOrder):
+    """A spare place with memory of its own: an owner who runs nothing has that at once, and takes nobody's turn."""
+
+    slots = 12
+    spare, spare_mb = 1, 4
+    total_mb = 20
+    shared_mb = 16
+
+    def kept_mb(self, first: Claim) -> float:
+        running = self.admission._running
+        return self.spare_mb - sum(ticket.size_mb for ticket in running if ticket.has_spare_mb)
+
+    @invariant()
+    def the_spare_place_is_had_at_once(self) -> None:
+        running = self.admission._running
+        having = [ticket for ticket in running if ticket.has_spare_mb]
+        assert len(having) <= 1 and all(ticket.size_mb <= self.spare_mb for ticket in having)
+        if not having and (first := self.admission._queue.next_of_others()) and first.size_mb <= self.shared_mb:
+            busy = {ticket.batch.share for ticket in running}
+            nexts = {ticket.batch.share: ticket for ticket in reversed([*self.admission._queue])}
+            idle = [
+                ticket for share_, ticket in nexts.items() if share_ not in busy and ticket.size_mb <= self.spare_mb
+            ]
+            assert not idle or self.admission.free_mb < self.spare_mb, "the spare place lies idle"
+            if all(ticket.size_mb <= self.shared_mb for ticket in running):
+                assert self.admission.free_mb >= self.spare_mb, "others have its memory"
+
+    @invariant()
+    def nobody_is_passed_over_twice(self) -> None:
+        self.begun = [ticket for ticket in self.begun if not ticket.has_spare_mb]
+        super().nobody_is_passed_over_twice()
+
+
+TestWithMemoryForTheSpare = WithMemoryForTheSpare.TestCase
+TestWithMemoryForTheSpare.settings = TestAnyOrder.settings
+
+
+class WithLittleMemoryForTheSpare(WithMemoryForTheSpare):
+    """The same where some programs need that memory, too: they have it in their turn."""
+
+    total_mb = 12
+    shared_mb = 8
+
+    def kept_mb(self, first: Claim) -> float:
+        return 0 if first.size_mb > self.shared_mb else super().kept_mb(first)
+
+
+TestWithLittleMemoryForTheSpare = WithLittleMemoryForTheSpare.TestCase
+TestWithLittleMemoryForTheSpare.settings = TestAnyOrder.settings
+
+
+@given(
+    sizes_mb=st.lists(st.integers(1, 12), min_size=1, max_size=8),
+    large_mb=st.integers(1, 12),
+    passers=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4)), min_size=30, max_size=30),
+)
+def test_a_stream_of_those_who_pass_keeps_nobody_from_his_turn(
+    sizes_mb: list[int], large_mb: int, passers: list[tuple[str, int]]
+) -> None:
+    admission = Admission(12, 100, PATIENT, spare=1, spare_mb=4, total_mb=12)
+    admission.enter(Caller("a", "first"), sizes_mb)
+    (large,) = admission.enter(Caller("b", "large"), [large_mb])
+    for number, (address, size_mb) in enumerate(passers):
+        admission.enter(Caller(address, f"passer {number}"), [size_mb])
+        if granted(large):
+            return
+        admission.leave(oldest(admission))
+    assert granted(large)

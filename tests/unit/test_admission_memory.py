@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.admission import Admission
+from sandbox.admission import Admission, Ticket
 from sandbox.errors import Busy
 from sandbox.models import Caller
 from sandbox.settings import load
@@ -99,3 +99,93 @@ def test_a_spare_place_that_nobody_may_have_waits_for_a_newcomer() -> None:
     assert [granted(ticket) for ticket in batch] == [True, False, False]
     (newcomer,) = admission.enter(Caller("a", "y"))
     assert granted(newcomer)
+
+
+def of_2560_mb(tmp_path: Path) -> Admission:
+    return Admission.of(load(data_dir=tmp_path, containers_mb=2560, cpus=0.1, queue_size=64))
+
+
+def test_an_owner_who_runs_nothing_need_not_wait_for_one_who_has_all_the_memory(tmp_path: Path) -> None:
+    admission = of_2560_mb(tmp_path)
+    greedy = [admission.enter(Caller("a", "greedy"), [512])[0] for _ in range(5)]
+    assert [granted(ticket) for ticket in greedy] == [True] * 4 + [False]
+    (usual,) = admission.enter(Caller("a", "other"), [128])
+    assert granted(usual), "though it is not his turn"
+    (third,) = admission.enter(Caller("b", "third"), [128])
+    assert not granted(third), "there is one such place"
+    admission.leave(usual)
+    assert granted(third) and not granted(greedy[4])
+
+
+def test_whoever_passes_has_only_the_memory_of_the_spare_place(tmp_path: Path) -> None:
+    admission = of_2560_mb(tmp_path)
+    admission.enter(Caller("a", "greedy"), [512] * 5)
+    (larger,) = admission.enter(Caller("b", "larger"), [129])
+    (smaller,) = admission.enter(Caller("c", "smaller"), [64])
+    assert not granted(larger) and granted(smaller)
+    (second,) = admission.enter(Caller("d", "second"), [64])
+    assert not granted(second)
+
+
+def test_the_spare_place_has_the_memory_that_the_languages_of_the_packs_are_given(tmp_path: Path) -> None:
+    assert of_2560_mb(tmp_path).spare_mb == 128
+    assert Admission.of(load(data_dir=tmp_path, containers_mb=2560, packs="scripts science")).spare_mb == 256
+    assert Admission.of(load(data_dir=tmp_path, containers_mb=400, packs="science")).spare_mb == 200
+    assert Admission.of(load(data_dir=tmp_path, containers_mb=2560, max_concurrent_runs=4)).spare == 0
+
+
+@pytest.mark.parametrize("containers_mb", [64, 128, 255, 256, 300])
+def test_a_program_that_needs_all_memory_runs_when_nothing_else_does(tmp_path: Path, containers_mb: int) -> None:
+    settings = load(data_dir=tmp_path, containers_mb=containers_mb, max_memory_mb=512)
+    admission = Admission.of(settings)
+    small = enter_mb(admission, "b", 32)
+    all_of_it = enter_mb(admission, "a", settings.most.memory_mb)
+    newcomer = enter_mb(admission, "c", 32)
+    assert granted(small) and not granted(all_of_it)
+    assert not granted(newcomer), "else those who pass would keep it waiting for ever"
+    admission.leave(small)
+    assert granted(all_of_it) and not granted(newcomer)
+    admission.leave(all_of_it)
+    assert granted(newcomer)
+
+
+def test_those_who_pass_come_from_each_address_in_turn() -> None:
+    admission = Admission(5, 64, PATIENT, spare=1, spare_mb=100, total_mb=1000)
+    enter_mb(admission, "greedy", 900)
+    enter_mb(admission, "large", 900)
+    passer = enter_mb(admission, "crowd 0", 100)
+    waiting = [admission.enter(Caller("crowd", f"page:{number}"), [100])[0] for number in range(3)]
+    waiting += [enter_mb(admission, address, 100) for address in ("quiet", "third")]
+    order = []
+    while waiting:
+        admission.leave(passer)
+        (passer,) = (ticket for ticket in waiting if granted(ticket))
+        waiting.remove(passer)
+        order.append(passer.batch.address)
+    assert order == ["crowd", "quiet", "third", "crowd", "crowd"]
+
+
+def test_who_passes_at_his_address_leaves_a_large_program_its_turn() -> None:
+    admission = Admission(5, 64, PATIENT, spare=1, spare_mb=100, total_mb=1000)
+    running = enter_mb(admission, "greedy", 900)
+    (large,) = admission.enter(Caller("school", "ada"), [900])
+    enter_mb(admission, "elsewhere", 900)
+    (passer,) = admission.enter(Caller("school", "bob"), [100])
+    assert granted(passer)
+    admission.leave(running)
+    assert granted(large)
+
+
+def test_the_spare_place_is_had_without_a_queue_too() -> None:
+    admission = Admission(5, 0, PATIENT, spare=1, spare_mb=100, total_mb=1000)
+    enter_mb(admission, "greedy", 900)
+    with pytest.raises(Busy):
+        enter_mb(admission, "greedy", 100)
+    assert granted(enter_mb(admission, "newcomer", 100))
+    with pytest.raises(Busy):
+        enter_mb(admission, "third", 100)
+
+
+def enter_mb(admission: Admission, address: str, size_mb: int) -> Ticket:
+    (ticket,) = admission.enter(Caller(address), [size_mb])
+    return ticket
