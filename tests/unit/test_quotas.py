@@ -158,14 +158,16 @@ def test_an_hours_worth_is_there_at_the_start_and_comes_back_in_an_hour(clock: C
 
 
 def test_who_was_killed_from_outside_is_charged_what_he_could_have_used(clock: Clock) -> None:
-    counting = quotas(clock, cpu=100, cpus=2.0)
-    counting.charge(RunRequest("python", caller=ADA), result(cpu_ms=None, duration_ms=15_000))
+    counting = quotas(clock, cpu=100)
+    request = RunRequest("python", caller=ADA, limits=load(cpus=2.0).limits)
+    counting.charge(request, result(cpu_ms=None, duration_ms=15_000))
     assert counting.allowance(ADA).cpu_seconds_per_hour.left == 70
 
 
 def test_who_has_his_container_lost_is_charged_too(clock: Clock) -> None:
-    counting = quotas(clock, cpu=100, cpus=2.0)
-    with pytest.raises(ContainerLost), counting.charging_losses(RunRequest("python", caller=ADA)):
+    counting = quotas(clock, cpu=100)
+    request = RunRequest("python", caller=ADA, limits=load(cpus=2.0).limits)
+    with pytest.raises(ContainerLost), counting.charging_losses(request):
         clock.now += 9
         raise ContainerLost("Lost.")
     assert 82 <= counting.allowance(ADA).cpu_seconds_per_hour.left < 83  # type: ignore[operator]
@@ -173,7 +175,7 @@ def test_who_has_his_container_lost_is_charged_too(clock: Clock) -> None:
 
 def test_what_a_compiler_used_before_the_container_was_lost_is_charged_too(clock: Clock) -> None:
     counting = quotas(clock, cpu=100)
-    with pytest.raises(ContainerLost), counting.charging_losses(RunRequest("c", caller=ADA)):
+    with pytest.raises(ContainerLost), counting.charging_losses(RunRequest("c", caller=ADA, limits=load().limits)):
         clock.now += 18
         raise ContainerLost("Lost.")
     assert 82 <= counting.allowance(ADA).cpu_seconds_per_hour.left < 83  # type: ignore[operator]

@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
 from sandbox.intake.limits import limits_of
-from sandbox.models import Caller
+from sandbox.models import AS_USUAL, Caller
 from sandbox.settings import Settings, load
 from tests.conftest import ROOT
 from tests.fakes import FakeExecutor, body_limit, keys_of, web_app
@@ -436,22 +436,15 @@ def test_a_request_may_ask_for_limits_at_every_door(client: FlaskClient, executo
     assert client.post("/run-zip", data=form(limits=json.dumps(limits))).status_code == 200
     assert client.put(f"/run/python?{query}", data=b"1").status_code == 200
     given = [request.limits for request in executor.requests]
-    assert given.pop(2) is None, "the other task asked for none"
-    usual = load().limits
-    assert set(given) == {replace(usual, timeout_seconds=1.5, memory_mb=256, output_bytes=2048, pids=16)}
+    assert given.pop(2) == AS_USUAL, "the other task asked for none"
+    assert set(given) == {replace(AS_USUAL, timeout_seconds=1.5, memory_mb=256, output_bytes=2048, pids=16)}
 
 
 @pytest.mark.parametrize("limits", [None, {}])
 def test_limits_may_say_nothing(client: FlaskClient, executor: FakeExecutor, limits: object) -> None:
     assert client.post("/run", json={"code": "1", "limits": limits}).status_code == 200
     assert client.post("/run-zip", data=form(limits="")).status_code == 200
-    assert [request.limits for request in executor.requests] == [None, None]
-
-
-def test_less_memory_has_a_smaller_shm_and_more_has_no_larger_one(client: FlaskClient, executor: FakeExecutor) -> None:
-    for memory_mb in (32, 64, 128, 256):
-        client.post("/run", json={"code": "1", "limits": {"memory_mb": memory_mb}})
-    assert [request.limits.shm_mb for request in executor.requests if request.limits] == [4, 8, 16, 16]
+    assert [request.limits for request in executor.requests] == [AS_USUAL] * 2
 
 
 @pytest.mark.parametrize(
