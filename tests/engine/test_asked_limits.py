@@ -100,6 +100,17 @@ def test_less_memory_leaves_less_room_for_files(asking: Asking) -> None:
     assert [asking(code, memory_mb=size).output for size in (32, 64, 128, 256)] == ["4\n", "8\n", "16\n", "16\n"]
 
 
+@pytest.mark.parametrize("contents", [["x" * (5 << 20)], ["x"] * 999], ids=["5 MB", "many files"])
+def test_files_that_the_memory_has_no_room_for_are_an_error_that_says_so(server_url: str, contents: list[str]) -> None:
+    files = {f"{number}.txt": text for number, text in enumerate(contents)}
+    body: dict[str, Any] = {"code": "print(1)", "files": files, "limits": {"memory_mb": 32}}
+    refused = requests.post(f"{server_url}/run", json=body, timeout=60)
+    assert (refused.status_code, refused.json()["code"]) == (400, "memory_too_small")
+    assert "32 MiB of memory" in refused.json()["error"]
+    body["limits"] = {"memory_mb": 64}
+    assert requests.post(f"{server_url}/run", json=body, timeout=60).json()["output"] == "1\n"
+
+
 def test_usual_memory_and_processes_need_no_container_of_their_own(executor: Executor) -> None:
     """Time and output travel with the order: such a run takes a container that waits."""
     executor.wait_warm(30)
