@@ -45,6 +45,15 @@ def test_the_entry_of_a_project_is_what_is_looked_at(tmp_path: Path) -> None:
     assert chosen(RunRequest("python", archive=archive, entry="other.py"), "science").pack == ""
 
 
+def test_a_project_with_a_module_of_its_own_name_for_one_of_the_pack_is_not_sent_there(tmp_path: Path) -> None:
+    files = {"src/main.py": NUMPY, "src/numpy.py": "", "main.py": NUMPY}
+    archive = check_archive(zip_of(files), load(data_dir=tmp_path))
+    assert chosen(RunRequest("python", archive=archive, entry="src/main.py"), "science").pack == ""
+    assert chosen(RunRequest("python", archive=archive, entry="main.py"), "science").pack == "science"
+    asked = RunRequest("python", archive=archive, entry="src/main.py", pack="science")
+    assert chosen(asked, "science").pack == "science"
+
+
 @pytest.mark.parametrize(("excess", "pack"), [(-1, "science"), (0, "science"), (1, "")])
 def test_of_a_long_program_64_kib_are_looked_at(excess: int, pack: str) -> None:
     filling = "#" * (SOURCE_BYTES - len(NUMPY) - 1 + excess) + "\n"
