@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import requests
 from executor import Executor
 from sandbox.box.supply import Source
 from sandbox.intake.limits import limits_of
-from sandbox.models import RunRequest, RunResult
+from sandbox.models import Caller, RunRequest, RunResult
 from sandbox.settings import Settings
 from tests.zips import zip_of
 
@@ -131,6 +133,21 @@ def test_programs_that_ask_for_more_memory_than_there_is_together_take_turns(
         results = executor.run_many([large, large, large, RunRequest("node", "console.log(1)")])
     assert [result.status.value for result in results] == ["ok"] * 4
     assert [result.queued_ms > 900 for result in results] == [False, False, True, True], "nobody passes"
+
+
+def test_who_runs_nothing_need_not_wait_for_the_memory_of_another(settings: Settings, real_engine: None) -> None:
+    greedy = Caller("192.0.2.1", "page:greedy")
+    large = RunRequest(
+        "python", "import time; time.sleep(3)", limits=limits_of({"memory_mb": 512}, settings), caller=greedy
+    )
+    with Executor(settings.model_copy(update={"containers_mb": 1280})) as executor, ThreadPoolExecutor(3) as threads:
+        busy = [threads.submit(executor.run, large) for _ in range(3)]
+        while executor.numbers().waiting == 0:
+            time.sleep(0.05)
+        hello = executor.run(RunRequest("python", "print(1)", caller=Caller("192.0.2.1", "page:other")))
+        waited = [run.result().queued_ms > 1000 for run in busy]
+    assert (hello.output, hello.queued_ms < 1000) == ("1\n", True)
+    assert sorted(waited) == [False, False, True]
 
 
 LIMITS = {"timeout_seconds": 1, "memory_mb": 64, "output_bytes": 1024, "processes": 20}
