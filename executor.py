@@ -37,7 +37,7 @@ from sandbox.intake.entry import choose_entry
 from sandbox.intake.files import Files, project_of
 from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.intake.packs import with_hint, with_pack
-from sandbox.models import Caller, Limits, RunRequest, RunResult
+from sandbox.models import Caller, RunRequest, RunResult
 from sandbox.quotas import Allowance, Quotas
 from sandbox.readiness import Readiness
 from sandbox.settings import Settings, load
@@ -135,8 +135,7 @@ class Executor:
         return [future.result() for future in futures]
 
     def _enter(self, requests: Sequence[RunRequest]) -> list[Ticket]:
-        limits = [request.limits or self._limits for request in requests]
-        return self._admission.enter(requests[0].caller, [each.memory_mb for each in limits])
+        return self._admission.enter(requests[0].caller, [request.limits.memory_mb for request in requests])
 
     def expect(self, caller: Caller) -> None:
         """A caller has opened the page, and will probably run something."""
@@ -151,7 +150,6 @@ class Executor:
         return self._runs.cancel(run_id, caller)
 
     def _run_with(self, ticket: Ticket, request: RunRequest, run_id: str, watch: Watch) -> RunResult:
-        limits = request.limits or self._limits
         queued_ms, runs_before = 0.0, 0
 
         def should_stop() -> bool:
@@ -162,14 +160,12 @@ class Executor:
                 try:
                     queued_ms = ticket.wait(should_stop)
                     with self._quotas.charging_losses(request):
-                        report, runs_before = self._run_in_container(
-                            request, limits, watch, should_stop=should_stop, sink=arriving
-                        )
+                        report, runs_before = self._run_in_container(request, watch, should_stop, arriving)
                 except Cancelled:
                     report = Report(stopped="cancelled")
             result = to_result(
                 report,
-                limits,
+                request.limits,
                 run_id=run_id,
                 language=request.language,
                 queued_ms=queued_ms,
@@ -177,7 +173,7 @@ class Executor:
                 artifacts=arriving.listed(run_id, is_kept=self._files.keeps(arriving)),
                 artifacts_omitted=arriving.omitted,
             )
-            result = with_hint(result, self.images.ready())
+            result = with_hint(result, self.images.ready)
             self._tell_observers(request, result)
         return result
 
@@ -192,16 +188,16 @@ class Executor:
         finally:
             self._held.remove(size)
 
-    def _order(self, request: RunRequest, limits: Limits) -> Order:
+    def _order(self, request: RunRequest) -> Order:
         asked = Asked(request.artifacts, self.settings.artifact_count, self.settings.artifact_bytes)
-        return order_of(request, limits, artifacts=asked, may_be_followed=self._supply.may_keep(request.caller.owner))
+        return order_of(request, artifacts=asked, may_be_followed=self._supply.may_keep(request.caller.owner))
 
     def _run_in_container(
-        self, request: RunRequest, limits: Limits, watch: Watch, *, should_stop: Callable[[], bool], sink: Sink
+        self, request: RunRequest, watch: Watch, should_stop: Callable[[], bool], sink: Sink
     ) -> tuple[Report, int]:
         """The report of the last step, and how many runs its container had before."""
-        order = self._order(request, limits)
-        wanted = Wanted(request.caller.owner, request.language, limits, request.pack)
+        order = self._order(request)
+        wanted = Wanted(request.caller.owner, request.language, request.limits, request.pack)
         began_at = time.monotonic()
         report, runs_before = self._supply.run(
             wanted, order, on_start=watch.on_start, on_output=watch.relay(), should_stop=should_stop, sink=sink

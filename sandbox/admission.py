@@ -8,11 +8,13 @@ the room of the address that has most there, if that is more than his would have
 address that has most, if that is more than he would have; else he is refused.
 
 Each program takes some memory, too, and those that run together never take more than there is. The next in turn waits
-until there is enough for him, and nobody passes him meanwhile: else small programs could keep a large one from it for
+until there is enough for him, and nobody takes of it meanwhile: else small programs could keep a large one from it for
 ever.
 
 There may be spare places beside the slots. They are for owners who run nothing, so that nobody waits for the long
-programs of one who has all of the slots; unless those have all of the memory as well.
+programs of one who has all of the slots, or all of the memory: each has some of its own, that only those get who pass
+others for it, and only for programs that are no larger. A program that needs of that, too, because the rest would never
+do, has it in its turn; nobody passes it.
 
 A batch is refused as a whole or not at all: once one of its programs has its turn, the others keep their
 positions in the queue until theirs comes, without a deadline. Else what has run would be thrown away.
@@ -30,7 +32,7 @@ from types import TracebackType
 from sandbox.errors import Busy, Cancelled
 from sandbox.models import Caller
 from sandbox.settings import Settings
-from sandbox.turns import Batch, Claim, Load, Queue
+from sandbox.turns import Batch, Claim, Load, Queue, Share
 
 POLL_SECONDS = 0.2
 """How often a waiting request looks whether its caller is still there."""
@@ -77,12 +79,22 @@ class Admission:
     """The places and the queue. Thread-safe; every public method returns at once."""
 
     def __init__(
-        self, slots: int, queue_size: int, queue_seconds: float, *, spare: int = 0, total_mb: float = math.inf
+        self,
+        slots: int,
+        queue_size: int,
+        queue_seconds: float,
+        *,
+        spare: int = 0,
+        spare_mb: float = 0,
+        total_mb: float = math.inf,
     ) -> None:
-        """`spare` places more are for owners who run nothing. A program larger than `total_mb` runs alone."""
+        """`spare` places more, of `total_mb` so much for each, are for owners who run nothing.
+
+        A program larger than `total_mb` runs alone.
+        """
         self.slots = slots
         self.total_mb = total_mb
-        self.spare = spare
+        self.spare, self.spare_mb = spare, spare_mb
         self.queue_size = queue_size
         self.queue_seconds = queue_seconds
         self._changed = threading.Condition()
@@ -96,8 +108,14 @@ class Admission:
         slots = settings.effective_concurrent_runs()
         # As many of the usual size as the operator has set, or one, run in any case.
         total_mb = max(settings.effective_containers_mb(), settings.memory_mb * (settings.max_concurrent_runs or 1))
-        spare = settings.spare_places()
-        return cls(slots, settings.queue_size, settings.queue_seconds, spare=spare, total_mb=total_mb)
+        return cls(
+            slots,
+            settings.queue_size,
+            settings.queue_seconds,
+            spare=settings.spare_places(),
+            spare_mb=min(settings.spare_mb(), total_mb / 2),
+            total_mb=total_mb,
+        )
 
     @property
     def running(self) -> int:
@@ -170,8 +188,11 @@ class Admission:
 
         :raises Busy: when they have not so many.
         """
-        surplus = self.waiting + len(newcomer.tickets) - self._begin_at_once(newcomer) - self.queue_size
-        victims = Load(self._queue, newcomer).victims(surplus) if surplus > 0 else []
+        at_once = self._begin_at_once(newcomer)
+        surplus = self.waiting + len(newcomer.tickets) - at_once - self.queue_size
+        if surplus <= 0 or (surplus == 1 and not at_once and self._passes(newcomer)):
+            return []
+        victims = Load(self._queue, newcomer).victims(surplus)
         if victims is None:
             raise self.busy("Every place in the queue is taken.")
         return victims
@@ -180,9 +201,14 @@ class Admission:
         """How many of a newcomer's programs need not wait, spare places aside. Nobody passes those who do."""
         if self._queue:
             return 0
-        sums_mb = itertools.accumulate(ticket.size_mb for ticket in newcomer.tickets)
-        fitting = sum(size_mb <= self.free_mb for size_mb in sums_mb)
-        return min(fitting, max(0, self.slots - self.running))
+        sizes_mb = [ticket.size_mb for ticket in newcomer.tickets[: max(0, self.slots - self.running)]]
+        before_mb = itertools.accumulate(sizes_mb, initial=0.0)
+        return sum(itertools.takewhile(bool, map(self._fits, sizes_mb, before_mb)))
+
+    def _passes(self, newcomer: Batch) -> bool:
+        """Whether the first of a newcomer's programs has a spare place at once."""
+        is_busy = newcomer.share in self._busy or self._queue.has_any(newcomer.share)
+        return not is_busy and newcomer.tickets[0].size_mb <= self._passing_mb()
 
     def _refuse(self, batch: Batch, reason: str) -> None:
         """Refuse those of a batch that still wait."""
@@ -192,19 +218,57 @@ class Admission:
                 ticket.decided.set()
 
     def _grant(self) -> None:
-        while (ticket := self._next()) and ticket.size_mb <= self.free_mb:
-            self._begin(ticket)
+        while self._grant_next():
+            pass
 
-    def _next(self) -> Claim | None:
-        """Whoever may have the next place, as far as there is one."""
-        if self.running < self.slots:
-            return self._queue.next_of_others()
-        if self.running < self.slots + self.spare:
-            return self._queue.next_of_others({ticket.batch.share for ticket in self._running})
-        return None
+    def _grant_next(self) -> bool:
+        """Begin whoever may have the next place, as far as there is one."""
+        first = self._first()
+        if first and self._fits(first.size_mb):
+            self._queue.take(first)
+        elif first := self._queue.next_to_pass(self._busy, self._passing_mb()):
+            self._queue.take_past(first)
+            first.has_spare_mb = True
+        else:
+            return False
+        self._begin(first)
+        return True
 
     def _begin(self, ticket: Claim) -> None:
-        self._queue.take(ticket)
         self._running.add(ticket)
         ticket.batch.has_begun = True
         ticket.decided.set()
+
+    def _first(self) -> Claim | None:
+        """Whose turn it is."""
+        if self.running < self.slots:
+            return self._queue.next_of_others()
+        if self.running < self.slots + self.spare:
+            return self._queue.next_of_others(self._busy)
+        return None
+
+    @property
+    def _busy(self) -> set[Share]:
+        """Those who run something."""
+        return {ticket.batch.share for ticket in self._running}
+
+    @property
+    def _shared_mb(self) -> float:
+        """All memory but that of the spare places."""
+        return self.total_mb - self.spare * self.spare_mb
+
+    def _fits(self, size_mb: float, before_mb: float = 0) -> bool:
+        """Whether there is memory for a program whose turn it is, once others have begun with so much."""
+        if size_mb > self._shared_mb:
+            return before_mb + size_mb <= self.free_mb
+        taken_mb = before_mb + sum(each.size_mb for each in self._running if not each.has_spare_mb)
+        return taken_mb + size_mb <= self._shared_mb
+
+    def _passing_mb(self) -> float:
+        """How large a program may be that passes whose turn it is, on a spare place's memory; below zero: none may."""
+        first = self._first()
+        has_place = self.running < self.slots + self.spare
+        has_memory = sum(each.has_spare_mb for each in self._running) < self.spare
+        if not has_place or not has_memory or (first and first.size_mb > self._shared_mb):
+            return -1
+        return min(self.spare_mb, self.free_mb)

@@ -32,7 +32,10 @@ class Stream(str, Enum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use. Every number is per run, and no other runs in its container meanwhile."""
+    """What one run may use. Every number is per run, and no other runs in its container meanwhile.
+
+    In what a request asks for, 0 is what it does not name.
+    """
 
     timeout_seconds: float
     memory_mb: int
@@ -48,6 +51,10 @@ class Limits:
     def of_container(self) -> tuple[int, float, int, int]:
         """Those that hold from a container's start, so that one which waits has them already."""
         return self.memory_mb, self.cpus, self.pids, self.shm_mb
+
+
+AS_USUAL = Limits(**dict.fromkeys(Limits.__dataclass_fields__, 0))
+"""Nothing is asked for."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +120,8 @@ class RunRequest:
     stdin: str = ""
     artifacts: tuple[str, ...] = ()
     """Globs (`globs.check_globs`) of the files it shall give back. Without any, it can make none."""
-    limits: Limits | None = None
-    """None: those of the settings."""
+    limits: Limits = AS_USUAL
+    """What it asks for; from `packs.with_pack` on, all that it may use."""
     caller: Caller = Caller()
     pack: str = ""
     """In whose image it runs; empty: the language's own, or found by looking at the source."""

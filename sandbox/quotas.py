@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from sandbox.addresses import group
 from sandbox.errors import ContainerLost, QuotaExceeded
 from sandbox.languages import LANGUAGES
-from sandbox.models import Caller, Limits, RunRequest, RunResult
+from sandbox.models import Caller, RunRequest, RunResult
 from sandbox.settings import Settings
 
 HOUR_SECONDS = 3600
@@ -141,7 +141,6 @@ class Quotas:
             self._of_owner.runs_at_once * settings.address_owners,
             self._of_owner.cpu_seconds_per_hour * settings.address_owners,
         )
-        self._limits = settings.limits
         self._clock = clock
         self._lock = threading.Lock()
         self._accounts: dict[Key, Account] = {}
@@ -168,7 +167,7 @@ class Quotas:
 
         Where nobody was left to tell, because the container was killed from outside, it is all that it could use.
         """
-        most_seconds = result.duration_ms / 1000 * self._limits_of(request).cpus
+        most_seconds = result.duration_ms / 1000 * request.limits.cpus
         self._charge(request.caller, most_seconds if result.cpu_ms is None else result.cpu_ms / 1000)
 
     @contextmanager
@@ -178,7 +177,7 @@ class Quotas:
         try:
             yield
         except ContainerLost:
-            limits, compiler = self._limits_of(request), LANGUAGES[request.language].compiler
+            limits, compiler = request.limits, LANGUAGES[request.language].compiler
             most_seconds = limits.timeout_seconds + (compiler.timeout_seconds if compiler else 0)
             seconds = min(self._clock() - began_at, most_seconds)
             self._charge(request.caller, seconds * limits.cpus)
@@ -212,9 +211,6 @@ class Quotas:
         """How often callers were refused, by whose bound was met (`WHOSE`), and which (`BOUNDS`)."""
         with self._lock:
             return dict(self._refused)
-
-    def _limits_of(self, request: RunRequest) -> Limits:
-        return request.limits or self._limits
 
     def _charge(self, caller: Caller, cpu_seconds: float) -> None:
         with self._lock:

@@ -254,6 +254,12 @@ class Settings(BaseSettings):
         """Places beside those, for owners who run nothing: one, unless the number of places was set."""
         return 0 if self.max_concurrent_runs else 1
 
+    def spare_mb(self) -> int:
+        """Memory that each of them needs: what a program that asks for none gets, in any language of these packs."""
+        packs = {"", *self.packs}
+        own = (each.in_pack(pack).memory_mb for each in LANGUAGES.values() for pack in packs & {*each.packs})
+        return max(self.memory_mb, *own)
+
     def effective_containers_mb(self) -> int:
         """Memory for all containers, in MiB: the setting, or half of the machine's."""
         return self.containers_mb or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 21

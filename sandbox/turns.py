@@ -32,6 +32,8 @@ class Claim:
         self.size_mb = size_mb
         self.decided = threading.Event()
         self.refusal = ""
+        self.has_spare_mb = False
+        """Whether its memory is that of a spare place."""
 
 
 class Queue:
@@ -40,6 +42,8 @@ class Queue:
     def __init__(self) -> None:
         self._addresses: OrderedDict[str, OrderedDict[str, deque[Claim]]] = OrderedDict()
         self._length = 0
+        self._passes: Counter[str | Share] = Counter()
+        """How often an address, and an owner at it, has passed others since it waits."""
 
     def __len__(self) -> int:
         return self._length
@@ -49,6 +53,11 @@ class Queue:
             for tickets in owners.values():
                 yield from tickets
 
+    def has_any(self, share: Share) -> bool:
+        """Whether somebody waits."""
+        address, owner = share
+        return owner in self._addresses.get(address, ())
+
     def put(self, batch: Batch) -> None:
         owners = self._addresses.setdefault(batch.address, OrderedDict())
         owners.setdefault(batch.owner, deque()).extend(batch.tickets)
@@ -56,11 +65,25 @@ class Queue:
 
     def next_of_others(self, shares: Set[Share] = frozenset()) -> Claim | None:
         """The next in turn of those who are not among these; None when there is none."""
-        for address, owners in self._addresses.items():
-            for owner, tickets in owners.items():
-                if (address, owner) not in shares:
-                    return tickets[0]
-        return None
+        return next((ticket for ticket in self._firsts() if ticket.batch.share not in shares), None)
+
+    def next_to_pass(self, shares: Set[Share], most_mb: float) -> Claim | None:
+        """Who has passed others least, of those who are not among these and no larger; None when there is none."""
+        others = (each for each in self._firsts() if each.batch.share not in shares and each.size_mb <= most_mb)
+        return min(others, key=self._passes_of, default=None)
+
+    def _firsts(self) -> Iterator[Claim]:
+        """Each owner's next, in turn."""
+        return (tickets[0] for owners in self._addresses.values() for tickets in owners.values())
+
+    def _passes_of(self, ticket: Claim) -> tuple[int, int]:
+        return self._passes[ticket.batch.address], self._passes[ticket.batch.share]
+
+    def take_past(self, ticket: Claim) -> None:
+        """Take a ticket out whose turn has not come. That of the others at its address stays where it is: else who is
+        first there, and waits for more memory, would lose it again and again."""
+        self._passes.update((ticket.batch.address, ticket.batch.share))
+        self.remove(ticket)
 
     def take(self, ticket: Claim) -> None:
         """Take a ticket out whose turn has come. Its address, and at that its owner, come last from now on."""
@@ -79,8 +102,10 @@ class Queue:
         self._length -= 1
         if not owners[owner]:
             del owners[owner]
+            del self._passes[address, owner]
         if not owners:
             del self._addresses[address]
+            del self._passes[address]
         return True
 
 

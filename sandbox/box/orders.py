@@ -11,10 +11,8 @@ from sandbox.languages.language import Language
 from sandbox.models import Limits, RunRequest
 
 
-def order_of(
-    request: RunRequest, limits: Limits, *, artifacts: Asked = NOTHING, may_be_followed: bool = False
-) -> Order:
-    """What has to be done to run a program within these limits, maybe in a container that is kept afterwards."""
+def order_of(request: RunRequest, *, artifacts: Asked = NOTHING, may_be_followed: bool = False) -> Order:
+    """What has to be done to run a program, maybe in a container that is kept afterwards."""
     language = LANGUAGES[request.language].in_pack(request.pack)
     archive = request.archive
     entry = request.entry if archive else language.file_name
@@ -23,11 +21,11 @@ def order_of(
     program = Step(
         language.command(entry, request.args, request.code),
         language.variables(waiting=may_use_waiting),
-        limits,
+        request.limits,
         folder=f"/app/{archive.folder}".rstrip("/") if archive else "/app",
     )
     return Order(
-        steps=(*_compilation(language, entry, names, limits), program),
+        steps=(*_compilation(language, entry, names, request.limits), program),
         names=names,
         payload=archive.data if archive else request.code.encode(),
         is_archive=archive is not None,

@@ -31,8 +31,8 @@ REASONS = {b"": None} | {reason.encode(): reason for reason in ("timeout", "outp
 LEFTOVERS = (b"files", b"processes", b"sockets", b"ipc", b"memory")
 """What a run may leave behind, so that no other follows it in its container: the supervisor's words."""
 
-REFUSALS = (b"corrupt_archive", b"archive_too_large")
-"""Why the supervisor does not start one, in the codes of the API."""
+DAMAGED, NO_ROOM = REFUSALS = (b"corrupt_archive", b"archive_too_large")
+"""Why the supervisor does not start one: the second for lack of memory, since its size was checked before."""
 
 STREAMS = {b"O": Stream.STDOUT, b"E": Stream.STDERR}
 
@@ -178,7 +178,7 @@ class Transcript:
         :raises ContainerLost: for one that our supervisor does not send here.
         """
         if kind == b"X" and payload in REFUSALS and not self.started:
-            raise InvalidArchive("The archive's contents are damaged or larger than it says.", code=payload.decode())
+            raise _refusal(payload, self._steps[0].limits)
         if self.finished or (kind == b"S") == (self._started_at is not None):
             raise ContainerLost(GARBLED)
         if kind == b"S":
@@ -243,6 +243,15 @@ class Transcript:
             self._arrivals.cut()
         wall_seconds = 0.0 if self._started_at is None else time.monotonic() - self._started_at
         self.reports.append(Report(self._stdout, self._stderr, stopped=reason, wall_seconds=wall_seconds))
+
+
+def _refusal(reason: bytes, limits: Limits) -> InvalidArchive:
+    if reason == DAMAGED:
+        return InvalidArchive("The archive's contents are damaged or larger than it says.", code="corrupt_archive")
+    return InvalidArchive(
+        f"These files do not fit into {limits.memory_mb} MiB of memory (limits.memory_mb), beside the program.",
+        code="memory_too_small",
+    )
 
 
 def frame(kind: bytes, payload: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What a request asks for instead of the usual limits, within the operator's bounds. Pure."""
+"""What a request asks for instead of the usual limits, within the operator's bounds, and what it gets. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox.errors import InvalidRequest
-from sandbox.models import Limits
+from sandbox.languages.language import Language
+from sandbox.models import AS_USUAL, Limits
 from sandbox.settings import Settings
 
 LEAST = {"timeout_seconds": 1, "memory_mb": 32, "output_bytes": 1024, "processes": 16}
@@ -17,10 +18,8 @@ PIDS = "pids"
 """What `processes` are called inside: threads are among them."""
 
 
-def limits_of(asked: Mapping[str, float | None], settings: Settings) -> Limits | None:
-    """The limits of a run whose request names some of those of `LEAST`. None: those of the settings.
-
-    With less memory, /dev/shm shrinks in proportion.
+def limits_of(asked: Mapping[str, float | None], settings: Settings) -> Limits:
+    """What a request asks for that names some of those of `LEAST`.
 
     :raises InvalidRequest: with the bounds of the first that is outside them.
     """
@@ -33,7 +32,15 @@ def limits_of(asked: Mapping[str, float | None], settings: Settings) -> Limits |
             if not lowest <= value <= highest:
                 raise InvalidRequest(f"limits.{name} may be from {lowest:g} to {highest:.9g}.", code="bad_limits")
             given[field] = value
-    limits = replace(usual, **given)
-    if limits.memory_mb < usual.memory_mb:
-        limits = replace(limits, shm_mb=max(1, usual.shm_mb * limits.memory_mb // usual.memory_mb))
-    return limits if given else None
+    return replace(AS_USUAL, **given)
+
+
+def limits_in(language: Language, asked: Limits, usual: Limits) -> Limits:
+    """What a run may use: what it asks for, and else what is usual in its language.
+
+    With less memory than that of the settings, /dev/shm shrinks in proportion.
+    """
+    given = {name: value for name, value in vars(asked).items() if value}
+    memory_mb = asked.memory_mb or max(usual.memory_mb, language.memory_mb)
+    shm_mb = max(1, usual.shm_mb * min(memory_mb, usual.memory_mb) // usual.memory_mb)
+    return replace(usual, **{"memory_mb": memory_mb, "shm_mb": shm_mb, **given})

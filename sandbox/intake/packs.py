@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from sandbox.errors import EngineError, InvalidRequest, PackMissing
 from sandbox.intake.archive import ZIPFILE_PROBLEMS
+from sandbox.intake.limits import limits_in
 from sandbox.languages import LANGUAGES
 from sandbox.languages.language import Language
 from sandbox.models import Limits, RunRequest, RunResult, Status
@@ -23,11 +24,11 @@ MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)([.\w]*
 """Begins the last line of an error: the module, and what of it."""
 
 SOURCE_BYTES = 64 << 10
-"""How much of a program is looked at: parsing 3 MiB was seen to take 23 s and 2.7 GiB."""
+"""How much of a program is looked at."""
 
 
 def with_pack(request: RunRequest, is_ready: Callable[[str], bool], usual: Limits) -> RunRequest:
-    """The request with the pack it runs in (empty: the image that is always there), and the memory that is usual there.
+    """The request with the pack it runs in (empty: the image that is always there), and all its limits.
 
     :raises InvalidRequest: its language is not in the pack that was asked for.
     :raises PackMissing: the pack was not added to this server.
@@ -42,7 +43,7 @@ def with_pack(request: RunRequest, is_ready: Callable[[str], bool], usual: Limit
         )
     own = language.in_pack(pack)
     artifacts = tuple(dict.fromkeys((*request.artifacts, *own.artifacts)))
-    return replace(request, pack=pack, limits=_limits(request, own, usual), artifacts=artifacts)
+    return replace(request, pack=pack, limits=limits_in(own, request.limits, usual), artifacts=artifacts)
 
 
 def check_pack(pack: str, language: Language) -> None:
@@ -51,13 +52,16 @@ def check_pack(pack: str, language: Language) -> None:
         raise InvalidRequest(f"{language.title} is not in a pack called {pack[:40]!r}.", code="wrong_pack")
 
 
-def with_hint(result: RunResult, ready: frozenset[str]) -> RunResult:
-    """The result with a sentence more at the end of its error, if that is a module of a pack that it did not run in."""
+def with_hint(result: RunResult, ready: Callable[[], frozenset[str]]) -> RunResult:
+    """The result with a sentence more at the end of its error, if that is a module of a pack that it did not run in.
+
+    Only then `ready` is asked which packs there are.
+    """
     error = result.error.rstrip()
     missing = MISSING_MODULE.match(error.rpartition("\n")[2]) if result.status is Status.ERROR else None
     for pack in LANGUAGES[result.language].packs if missing else ():
         if missing and missing[1] in imports_of(pack):
-            hint = _hint(missing, pack, is_ready=pack in ready)
+            hint = _hint(missing, pack, is_ready=pack in ready())
             return replace(result, error=f"{error}\n{hint}") if hint else result
     return result
 
@@ -77,8 +81,10 @@ def _hint(missing: re.Match[str], pack: str, *, is_ready: bool) -> str:
 
 def _found(request: RunRequest, language: Language, is_ready: Callable[[str], bool]) -> str:
     editions = [edition for edition in language.editions if _is_known_ready(edition.pack, is_ready)]
-    source = _source(request) if editions else b""
-    return next((edition.pack for edition in editions if edition.is_wanted_by(source)), language.pack)
+    if not editions:
+        return language.pack
+    source, beside = _source(request), _beside(request)
+    return next((edition.pack for edition in editions if edition.is_wanted_by(source, beside)), language.pack)
 
 
 def _is_known_ready(pack: str, is_ready: Callable[[str], bool]) -> bool:
@@ -86,6 +92,13 @@ def _is_known_ready(pack: str, is_ready: Callable[[str], bool]) -> bool:
     with contextlib.suppress(EngineError):
         return is_ready(pack)
     return False
+
+
+def _beside(request: RunRequest) -> frozenset[str]:
+    """The paths of a project's files, from the folder that its entry is in."""
+    folder = request.entry[: request.entry.rfind("/") + 1]
+    names = request.archive.names if request.archive else ()
+    return frozenset(name.removeprefix(folder) for name in names if name.startswith(folder))
 
 
 def _source(request: RunRequest) -> bytes:
@@ -99,11 +112,3 @@ def _source(request: RunRequest) -> bytes:
         except ZIPFILE_PROBLEMS:
             return b""
     return source if len(source) <= SOURCE_BYTES else source[:SOURCE_BYTES].rpartition(b"\n")[0]
-
-
-def _limits(request: RunRequest, language: Language, usual: Limits) -> Limits | None:
-    """Those of the request, but for memory that nobody asked for."""
-    limits = request.limits or usual
-    if limits.memory_mb != usual.memory_mb or language.memory_mb <= usual.memory_mb:
-        return request.limits
-    return replace(limits, memory_mb=language.memory_mb)

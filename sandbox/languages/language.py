@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -72,8 +72,9 @@ class Edition:
     """The same language in the image of a pack that has more for it."""
 
     pack: str
-    is_wanted_by: Callable[[bytes], bool]
-    """The first 64 KiB of a program -> whether it needs that. Never fails, whatever it is given."""
+    is_wanted_by: Callable[[bytes, Collection[str]], bool]
+    """The first 64 KiB of a program, and the paths of the files beside it, from its folder -> whether it needs that.
+    Never fails, and takes no more than some milliseconds, whatever it is given."""
     memory_mb: int
     """Of a container, unless the settings say more or a request says otherwise."""
     environment: tuple[tuple[str, str], ...] = ()

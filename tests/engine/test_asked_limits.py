@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import requests
 from executor import Executor
 from sandbox.box.supply import Source
 from sandbox.intake.limits import limits_of
-from sandbox.models import RunRequest, RunResult
+from sandbox.models import Caller, RunRequest, RunResult
 from sandbox.settings import Settings
 from tests.zips import zip_of
 
@@ -100,6 +102,17 @@ def test_less_memory_leaves_less_room_for_files(asking: Asking) -> None:
     assert [asking(code, memory_mb=size).output for size in (32, 64, 128, 256)] == ["4\n", "8\n", "16\n", "16\n"]
 
 
+@pytest.mark.parametrize("contents", [["x" * (5 << 20)], ["x"] * 999], ids=["5 MB", "many files"])
+def test_files_that_the_memory_has_no_room_for_are_an_error_that_says_so(server_url: str, contents: list[str]) -> None:
+    files = {f"{number}.txt": text for number, text in enumerate(contents)}
+    body: dict[str, Any] = {"code": "print(1)", "files": files, "limits": {"memory_mb": 32}}
+    refused = requests.post(f"{server_url}/run", json=body, timeout=60)
+    assert (refused.status_code, refused.json()["code"]) == (400, "memory_too_small")
+    assert "32 MiB of memory" in refused.json()["error"]
+    body["limits"] = {"memory_mb": 64}
+    assert requests.post(f"{server_url}/run", json=body, timeout=60).json()["output"] == "1\n"
+
+
 def test_usual_memory_and_processes_need_no_container_of_their_own(executor: Executor) -> None:
     """Time and output travel with the order: such a run takes a container that waits."""
     executor.wait_warm(30)
@@ -114,12 +127,27 @@ def test_usual_memory_and_processes_need_no_container_of_their_own(executor: Exe
 def test_programs_that_ask_for_more_memory_than_there_is_together_take_turns(
     settings: Settings, real_engine: None
 ) -> None:
-    limits = limits_of({"memory_mb": 300}, settings)
+    limits = limits_of({"memory_mb": 300}, settings)  # two fit, beside what is kept for other owners
     large = RunRequest("python", "import time; time.sleep(1)", limits=limits)
-    with Executor(settings.model_copy(update={"containers_mb": 640})) as executor:
+    with Executor(settings.model_copy(update={"containers_mb": 768})) as executor:
         results = executor.run_many([large, large, large, RunRequest("node", "console.log(1)")])
     assert [result.status.value for result in results] == ["ok"] * 4
     assert [result.queued_ms > 900 for result in results] == [False, False, True, True], "nobody passes"
+
+
+def test_who_runs_nothing_need_not_wait_for_the_memory_of_another(settings: Settings, real_engine: None) -> None:
+    greedy = Caller("192.0.2.1", "page:greedy")
+    large = RunRequest(
+        "python", "import time; time.sleep(3)", limits=limits_of({"memory_mb": 512}, settings), caller=greedy
+    )
+    with Executor(settings.model_copy(update={"containers_mb": 1280})) as executor, ThreadPoolExecutor(3) as threads:
+        busy = [threads.submit(executor.run, large) for _ in range(3)]
+        while executor.numbers().waiting == 0:
+            time.sleep(0.05)
+        hello = executor.run(RunRequest("python", "print(1)", caller=Caller("192.0.2.1", "page:other")))
+        waited = [run.result().queued_ms > 1000 for run in busy]
+    assert (hello.output, hello.queued_ms < 1000) == ("1\n", True)
+    assert sorted(waited) == [False, False, True]
 
 
 LIMITS = {"timeout_seconds": 1, "memory_mb": 64, "output_bytes": 1024, "processes": 20}

@@ -21,7 +21,7 @@ from executor import Executor
 from sandbox.box.protocol import Order
 from sandbox.intake.archive import check_archive
 from sandbox.languages import LANGUAGES
-from sandbox.models import Caller, Limits, RunRequest
+from sandbox.models import Caller, RunRequest
 from sandbox.settings import load
 from tests.conftest import containers
 from tests.engine.keeping import owned, read_attacks
@@ -228,8 +228,8 @@ WITH_INPUT = {
 class ColdExecutor(Executor):
     """Starts every interpreter when its program is there, and never before."""
 
-    def _order(self, request: RunRequest, limits: Limits) -> Order:
-        order = super()._order(request, limits)
+    def _order(self, request: RunRequest) -> Order:
+        order = super()._order(request)
         environment = LANGUAGES[request.language].variables(waiting=False)
         steps = tuple(dataclasses.replace(step, environment=environment) for step in order.steps)
         return dataclasses.replace(order, may_use_waiting=False, steps=steps)

@@ -105,7 +105,7 @@ def test_observers_are_told_and_cannot_do_harm(settings: Settings, real_engine: 
     with Executor(settings, observers=[fails, lambda *pair: told.append(pair)]) as executor:
         request = RunRequest("python", "print(1)")
         result = executor.run(request)
-    assert told == [(request, result)]
+    assert told == [(replace(request, limits=settings.limits), result)]
 
 
 def test_what_runs_is_cancelled_when_the_executor_closes(settings: Settings, real_engine: None) -> None:

@@ -19,7 +19,7 @@ def test_a_supervisor_waits_for_the_host_before_it_exits(executor: Executor, lan
     container = executor._supply.start(Wanted("", language, limits), waits_at_once=True)
     try:
         container.wait_ready()
-        order = order_of(RunRequest(language=language, code=code), limits)
+        order = order_of(RunRequest(language=language, code=code, limits=limits))
         (report,) = container.run(
             order, on_start=lambda: None, on_output=lambda stream, data: None, should_stop=lambda: False
         )

@@ -110,6 +110,12 @@ def test_an_archive_found_damaged_inside_is_the_callers_fault(start: Start) -> N
     assert caught.value.code == "corrupt_archive"
 
 
+def test_files_that_were_found_small_enough_lack_memory(start: Start) -> None:
+    with pytest.raises(InvalidArchive, match="128 MiB") as caught:
+        run(start("""order(); send(b'X', b'archive_too_large')"""))
+    assert caught.value.code == "memory_too_small"
+
+
 def test_a_caller_that_goes_away_stops_the_program(start: Start) -> None:
     log = Log()
     log.stop = True

@@ -9,8 +9,9 @@ import pytest
 
 from sandbox.errors import InvalidRequest, PackMissing
 from sandbox.intake.archive import check_archive
+from sandbox.intake.limits import limits_of
 from sandbox.intake.packs import SOURCE_BYTES, with_hint, with_pack
-from sandbox.models import RunRequest, RunResult, Status
+from sandbox.models import AS_USUAL, RunRequest, RunResult, Status
 from sandbox.settings import Settings, load
 from tests.zips import zip_of
 
@@ -44,20 +45,49 @@ def test_the_entry_of_a_project_is_what_is_looked_at(tmp_path: Path) -> None:
     assert chosen(RunRequest("python", archive=archive, entry="other.py"), "science").pack == ""
 
 
+def test_a_project_with_a_module_of_its_own_name_for_one_of_the_pack_is_not_sent_there(tmp_path: Path) -> None:
+    files = {"src/main.py": NUMPY, "src/numpy.py": "", "main.py": NUMPY}
+    archive = check_archive(zip_of(files), load(data_dir=tmp_path))
+    assert chosen(RunRequest("python", archive=archive, entry="src/main.py"), "science").pack == ""
+    assert chosen(RunRequest("python", archive=archive, entry="main.py"), "science").pack == "science"
+    asked = RunRequest("python", archive=archive, entry="src/main.py", pack="science")
+    assert chosen(asked, "science").pack == "science"
+
+
 @pytest.mark.parametrize(("excess", "pack"), [(-1, "science"), (0, "science"), (1, "")])
 def test_of_a_long_program_64_kib_are_looked_at(excess: int, pack: str) -> None:
     filling = "#" * (SOURCE_BYTES - len(NUMPY) - 1 + excess) + "\n"
     assert chosen(RunRequest("python", filling + NUMPY), "science").pack == pack
 
 
-def test_an_edition_has_more_memory_unless_a_request_asked_for_other() -> None:
-    science = RunRequest("python", NUMPY)
-    assert chosen(science, "science").limits == replace(LIMITS, memory_mb=256)
-    asked = replace(LIMITS, memory_mb=64, timeout_seconds=1)
-    assert chosen(replace(science, limits=asked), "science").limits == asked
-    longer = replace(LIMITS, timeout_seconds=20)
-    assert chosen(replace(science, limits=longer), "science").limits == replace(longer, memory_mb=256)
-    assert chosen(RunRequest("python", "print(1)"), "science").limits is None
+def test_an_edition_has_more_memory() -> None:
+    assert chosen(RunRequest("python", NUMPY), "science").limits == replace(LIMITS, memory_mb=256)
+    longer = RunRequest("python", NUMPY, limits=replace(AS_USUAL, timeout_seconds=20))
+    assert chosen(longer, "science").limits == replace(LIMITS, timeout_seconds=20, memory_mb=256)
+    assert chosen(RunRequest("python", "print(1)"), "science").limits == LIMITS
+
+
+@pytest.mark.parametrize("memory_mb", [64, 128, 256, 300])
+def test_memory_that_was_asked_for_is_what_a_program_gets(memory_mb: int) -> None:
+    for request, pack in ((RunRequest("python", NUMPY), "science"), (RunRequest("go", "1"), "go")):
+        asked = replace(request, limits=limits_of({"memory_mb": memory_mb}, Settings()))
+        assert chosen(asked, pack).limits.memory_mb == memory_mb
+        assert chosen(request, pack).limits.memory_mb == 256
+
+
+def test_what_a_request_names_is_what_it_gets_and_the_rest_is_usual() -> None:
+    asked = {"timeout_seconds": LIMITS.timeout_seconds, "output_bytes": 1024, "processes": 16}
+    request = RunRequest("go", "1", limits=limits_of(asked, Settings()))
+    assert chosen(request, "go").limits == replace(LIMITS, memory_mb=256, output_bytes=1024, pids=16)
+
+
+def test_less_memory_has_a_smaller_shm_and_more_has_no_larger_one() -> None:
+    sizes = [
+        chosen(RunRequest(language, "1", limits=replace(AS_USUAL, memory_mb=memory_mb)), "go").limits.shm_mb
+        for language in ("python", "go")
+        for memory_mb in (32, 64, 128, 256)
+    ]
+    assert sizes == [4, 8, 16, 16] * 2
 
 
 def failed(error: str, language: str = "python", status: Status = Status.ERROR) -> RunResult:
@@ -69,7 +99,7 @@ TRACE = 'Traceback (most recent call last):\n  File "/app/user_code.py", line 1\
 
 @pytest.mark.parametrize("module", ["numpy", "matplotlib.pyplot", "PIL"])
 def test_a_module_of_a_pack_that_is_not_there_gets_a_sentence(module: str) -> None:
-    result = with_hint(failed(f"{TRACE}ModuleNotFoundError: No module named '{module}'\n"), frozenset())
+    result = with_hint(failed(f"{TRACE}ModuleNotFoundError: No module named '{module}'\n"), frozenset)
     name = module.partition(".")[0]
     assert result.error.splitlines()[-1] == (
         f"{name} is in the pack `science`. The operator of this server can add it: `make packs PACKS=science`."
@@ -78,7 +108,7 @@ def test_a_module_of_a_pack_that_is_not_there_gets_a_sentence(module: str) -> No
 
 
 def test_a_module_that_only_another_file_imports_gets_a_sentence() -> None:
-    result = with_hint(failed(f"{TRACE}ModuleNotFoundError: No module named 'numpy'\n"), frozenset({"science"}))
+    result = with_hint(failed(f"{TRACE}ModuleNotFoundError: No module named 'numpy'\n"), lambda: frozenset({"science"}))
     assert result.error.splitlines()[-1] == (
         "numpy is in the pack `science`, which a program gets when the file that it starts with imports it: "
         "write `import numpy` there, too."
@@ -97,4 +127,14 @@ def test_a_module_that_only_another_file_imports_gets_a_sentence() -> None:
     ],
 )
 def test_nothing_else_does(result: RunResult, ready: set[str]) -> None:
-    assert with_hint(result, frozenset(ready)) is result
+    assert with_hint(result, lambda: frozenset(ready)) is result
+
+
+@pytest.mark.parametrize("error", ["", "ModuleNotFoundError: No module named 'nothing'\n", "NameError: numpy\n"])
+def test_the_engine_is_asked_for_packs_only_after_a_module_of_one_was_missing(error: str) -> None:
+    def ready() -> frozenset[str]:
+        raise AssertionError
+
+    with_hint(failed(error), ready)
+    with pytest.raises(AssertionError):
+        with_hint(failed("ModuleNotFoundError: No module named 'numpy'\n"), ready)

@@ -3,69 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sandbox.errors import Busy, ContainerLost, QuotaExceeded
-from sandbox.models import Caller, RunRequest, RunResult, Status
-from sandbox.quotas import SWEEP_ABOVE, CpuSecondsPerHour, Quotas, RunsAtOnce
+from sandbox.errors import Busy, ContainerLost
+from sandbox.models import Caller, RunRequest
+from sandbox.quotas import SWEEP_ABOVE, CpuSecondsPerHour, RunsAtOnce
 from sandbox.settings import Settings, load
 from sandbox.store.keys import Keys
 from tests.fakes import FakeExecutor, web_app
-
-ADA = Caller("192.0.2.1", "page:ada")
-BOB = Caller("192.0.2.1", "page:bob")
-KEY = Caller("192.0.2.1", "key:agent")
-NOBODY = Caller("192.0.2.1")
-HOUR = 3600.0
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.owners import ADA, BOB, HOUR, KEY, NOBODY, Clock, may_run, quotas, refusal, result, use
 
 
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-def quotas(clock: Clock, *, runs: int = 3, cpu: float = 100, owners: int = 2, **others: Any) -> Quotas:
-    chosen = {"owner_runs_at_once": runs, "owner_cpu_seconds_per_hour": cpu, "address_owners": owners}
-    return Quotas(load(**chosen, **others), clock)
-
-
-def use(quotas: Quotas, caller: Caller, cpu_seconds: float) -> None:
-    """A run of that much CPU time, from its admission to its end."""
-    with quotas.counted(caller):
-        quotas.charge(RunRequest("python", caller=caller), result(cpu_ms=cpu_seconds * 1000))
-
-
-def result(**fields: Any) -> RunResult:
-    return RunResult("0" * 16, "python", Status.OK, "", "", 0, **fields)
-
-
-def may_run(quotas: Quotas, caller: Caller, count: int = 1) -> bool:
-    try:
-        with quotas.counted(caller, count):
-            return True
-    except QuotaExceeded:
-        return False
-
-
-def refusal(quotas: Quotas, caller: Caller, count: int = 1) -> QuotaExceeded:
-    with pytest.raises(QuotaExceeded) as refused, quotas.counted(caller, count):
-        pass
-    return refused.value
 
 
 def test_refusals_are_counted_by_whose_bound_was_met_and_which(clock: Clock) -> None:
@@ -158,14 +110,16 @@ def test_an_hours_worth_is_there_at_the_start_and_comes_back_in_an_hour(clock: C
 
 
 def test_who_was_killed_from_outside_is_charged_what_he_could_have_used(clock: Clock) -> None:
-    counting = quotas(clock, cpu=100, cpus=2.0)
-    counting.charge(RunRequest("python", caller=ADA), result(cpu_ms=None, duration_ms=15_000))
+    counting = quotas(clock, cpu=100)
+    request = RunRequest("python", caller=ADA, limits=load(cpus=2.0).limits)
+    counting.charge(request, result(cpu_ms=None, duration_ms=15_000))
     assert counting.allowance(ADA).cpu_seconds_per_hour.left == 70
 
 
 def test_who_has_his_container_lost_is_charged_too(clock: Clock) -> None:
-    counting = quotas(clock, cpu=100, cpus=2.0)
-    with pytest.raises(ContainerLost), counting.charging_losses(RunRequest("python", caller=ADA)):
+    counting = quotas(clock, cpu=100)
+    request = RunRequest("python", caller=ADA, limits=load(cpus=2.0).limits)
+    with pytest.raises(ContainerLost), counting.charging_losses(request):
         clock.now += 9
         raise ContainerLost("Lost.")
     assert 82 <= counting.allowance(ADA).cpu_seconds_per_hour.left < 83  # type: ignore[operator]
@@ -173,7 +127,7 @@ def test_who_has_his_container_lost_is_charged_too(clock: Clock) -> None:
 
 def test_what_a_compiler_used_before_the_container_was_lost_is_charged_too(clock: Clock) -> None:
     counting = quotas(clock, cpu=100)
-    with pytest.raises(ContainerLost), counting.charging_losses(RunRequest("c", caller=ADA)):
+    with pytest.raises(ContainerLost), counting.charging_losses(RunRequest("c", caller=ADA, limits=load().limits)):
         clock.now += 18
         raise ContainerLost("Lost.")
     assert 82 <= counting.allowance(ADA).cpu_seconds_per_hour.left < 83  # type: ignore[operator]
@@ -348,103 +302,3 @@ def test_any_number_of_them_does_not_fill_the_memory(clock: Clock, of: str, monk
             assert len(counting._accounts) <= 101
         assert not may_run(counting, ADA)
         assert counting.allowance(BOB).runs_at_once.left == 2
-
-
-# --- All of it, in any order --------------------------------------------------------------------------------
-
-
-@given(st.lists(st.tuples(st.floats(0, 5000), st.floats(0, 500)), max_size=30), st.floats(0.01, 1e4))
-def test_the_bucket_never_gives_more_than_its_hour_and_what_comes_back(
-    steps: list[tuple[float, float]], cpu: float
-) -> None:
-    """Whoever uses what he is admitted for has at no time used more than a burst, what came back, and a last run."""
-    clock = Clock()
-    counting = quotas(clock, cpu=cpu)
-    started, used, last = clock.now, 0.0, 0.0
-    for pause, wanted in steps:
-        clock.now += pause
-        before = counting.allowance(ADA).cpu_seconds_per_hour.left
-        admitted = may_run(counting, ADA)
-        assert admitted or before == 0
-        if admitted:
-            use(counting, ADA, wanted)
-            used, last = used + wanted, wanted
-        assert used - last <= cpu + (clock.now - started) / HOUR * cpu + 1e-6
-        assert 0 <= (counting.allowance(ADA).cpu_seconds_per_hour.left or 0) <= cpu
-
-
-ADDRESSES = ["192.0.2.1", "2001:db8::1", "2001:db8::2"]
-OWNERS = ["", "page:a", "page:b", "page:c", "key:k"]
-
-
-class AnyOrder(RuleBasedStateMachine):
-    """Whatever starts and ends in whatever order, no bound is exceeded and all of it is given back."""
-
-    RUNS, WORTH = 3, 2
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock = Clock()
-        self.quotas = quotas(self.clock, runs=self.RUNS, cpu=50, owners=self.WORTH)
-        self.held: list[tuple[Caller, int, ExitStack]] = []
-
-    @rule(address=st.sampled_from(ADDRESSES), owner=st.sampled_from(OWNERS), count=st.integers(1, 4))
-    def enter(self, address: str, owner: str, count: int) -> None:
-        caller, stack = Caller(address, owner), ExitStack()
-        allowed = self.quotas.allowance(caller)
-        try:
-            stack.enter_context(self.quotas.counted(caller, count))
-        except QuotaExceeded:
-            assert count > (allowed.runs_at_once.left or 0) or allowed.cpu_seconds_per_hour.left == 0
-        else:
-            assert count <= (allowed.runs_at_once.left or 0)
-            self.held.append((caller, count, stack))
-
-    @precondition(lambda self: self.held)
-    @rule(data=st.data(), seconds=st.floats(0, 40))
-    def leave(self, data: st.DataObject, seconds: float) -> None:
-        held = data.draw(st.sampled_from(self.held))
-        self.held.remove(held)
-        self.quotas.charge(RunRequest("python", caller=held[0]), result(cpu_ms=seconds * 1000))
-        held[2].close()
-
-    @rule(seconds=st.floats(0, 3600))
-    def wait(self, seconds: float) -> None:
-        self.clock.now += seconds
-
-    @rule()
-    def sweep(self) -> None:
-        self.quotas._sweep()
-
-    @invariant()
-    def nobody_has_more_than_he_may(self) -> None:
-        for caller in {caller for caller, _, _ in self.held}:
-            mine = self.count(caller.owner or "nobody", caller.address[:8])
-            assert self.quotas.allowance(caller).runs_at_once.limit == self.RUNS
-            assert mine <= self.RUNS
-        for start in ("192.0.2.", "2001:db8"):
-            assert self.count("", start) <= self.RUNS * self.WORTH
-
-    def count(self, owner: str, start: str) -> int:
-        """Programs of an owner, `nobody` at that address, or all but a key's there."""
-        found = 0
-        for caller, count, _ in self.held:
-            at_address = caller.address.startswith(start)
-            if owner == "":
-                found += count * (at_address and not caller.has_key)
-            elif owner == "nobody":
-                found += count * (at_address and not caller.owner)
-            else:
-                found += count * (caller.owner == owner)
-        return found
-
-    def teardown(self) -> None:
-        for _, _, stack in self.held:
-            stack.close()
-        self.clock.now += 1000 * HOUR
-        self.quotas._sweep()
-        assert not self.quotas._accounts
-
-
-TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = hypothesis_settings(max_examples=100, stateful_step_count=30, deadline=None)

@@ -11,9 +11,10 @@ from flask import Response, render_template, request
 
 from executor import Executor
 from sandbox.errors import EngineError, SandboxError
+from sandbox.intake.limits import limits_in
 from sandbox.languages import LANGUAGES
 from sandbox.languages.language import Language
-from sandbox.models import Limits
+from sandbox.models import AS_USUAL, Limits
 from sandbox.packs import PACKS, add_with, imports_of
 from sandbox.settings import Settings
 from sandbox.store.artifacts import INLINE_BYTES
@@ -53,7 +54,7 @@ class KnownLanguage:
         return cls(
             **{field.name: getattr(language, field.name) for field in fields(cls) if hasattr(language, field.name)},
             version=executor.images.versions().get(language.name, ""),
-            limits=settings.limits,
+            limits=limits_in(language, AS_USUAL, settings.limits),
             ready=not language.pack or language.pack in executor.images.ready(),
         )
 

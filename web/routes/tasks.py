@@ -18,7 +18,7 @@ from sandbox.intake.inputs import check_args, check_code, check_stdin
 from sandbox.intake.limits import limits_of
 from sandbox.intake.names import shown
 from sandbox.intake.packs import check_pack
-from sandbox.models import Caller, RunRequest
+from sandbox.models import AS_USUAL, Caller, RunRequest
 from sandbox.settings import Settings
 from web.callers import caller_of
 from web.openapi import from_settings
@@ -113,7 +113,7 @@ def _to_run_request(task: Task, settings: Settings, caller: Caller, where: str =
         check_args(task.args, settings)
         check_pack(task.pack, language)
         check_globs(task.artifacts)
-        limits = limits_of(vars(task.limits), settings) if task.limits else None
+        limits = limits_of(vars(task.limits), settings) if task.limits else AS_USUAL
         if task.files or task.entry:
             files = contents_of(task.files)
             archive, entry = project_of(files, language, settings, entry=task.entry, code=task.code)
