@@ -138,7 +138,7 @@ export function mark(number) {
 export function goTo(number) {
   const before = editor.value.split("\n").slice(0, number - 1);
   const start = before.reduce((sum, line) => sum + line.length + 1, 0);
-  if (!isTouch()) focus();
+  if (!isTouch()) editor.textarea.focus({ preventScroll: true });
   editor.textarea.setSelectionRange(start, start);
   editor.lines[number]?.scrollIntoView({ block: "nearest" });
 }

@@ -32,7 +32,7 @@ function show() {
   strip.replaceChildren(...(isAlone ? [] : program.now().files.map(tab)));
   showBinary();
   showPanel(isAlone);
-  const selected = /** @type {HTMLElement | null} */ (strip.querySelector("[aria-selected=true]"));
+  const selected = selectedTab();
   if (selected) bringIntoView(selected);
   if (hadFocus) selected?.focus();
 }
@@ -56,7 +56,7 @@ function tab({ path }, index) {
 
 /** @param {boolean} isAlone */
 function showPanel(isAlone) {
-  const selected = strip.querySelector("[aria-selected=true]");
+  const selected = selectedTab();
   for (const [key, value] of [["role", "tabpanel"], ["aria-labelledby", selected?.id ?? ""]]) {
     if (isAlone) panel.removeAttribute(key);
     else panel.setAttribute(key, value);
@@ -69,6 +69,11 @@ function showBinary() {
   byId("binary").hidden = !isBinary;
   if (isBinary) byId("binary").textContent = `${file.path} is no text. The program gets its ${size(opening.contentOf(file).content.length)} as they are.`;
 }
+
+const selectedTab = () => /** @type {HTMLElement | null} */ (strip.querySelector("[aria-selected=true]"));
+
+/** Where everything is in one column, the tabs may be out of the window. */
+export const reveal = () => selectedTab()?.scrollIntoView({ block: "nearest" });
 
 /** @param {HTMLElement} selected */
 function bringIntoView({ offsetLeft, offsetWidth }) {
