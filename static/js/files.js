@@ -115,8 +115,11 @@ function rename() {
   const problem = to === from ? "" : problemOf(to, paths().filter((path) => path !== from));
   complain("file-problem", problem);
   if (problem) return;
-  if (to !== from) program.change(renamed(program.now(), from, to), to);
   dialog.close();
+  if (to === from) return;
+  const next = renamed(program.now(), from, to);
+  if (next.entry === to) beginWith(next);
+  else program.change(next, to);
 }
 
 function remove() {
@@ -126,14 +129,20 @@ function remove() {
   program.change(left, left.files[at].path, `${path} deleted.`);
 }
 
-/** Let the program begin with the file that is shown: a file of another language makes it a program of that one. */
+/** Let the program begin with the file that is shown. */
 function start() {
   const entry = program.shownPath();
-  const next = { ...program.now(), entry };
-  const other = isIn(entry, language()) ? undefined : ready.find((one) => isIn(entry, one));
-  if (other) program.open(other.name, next, `The program is one of ${other.title} now.`);
-  else program.change(next, entry);
+  beginWith({ ...program.now(), entry });
   announce(`The program begins with ${entry}.`);
+}
+
+/** An entry of another language makes it a program of that one. @param {import("./types.js").Project} next */
+function beginWith(next) {
+  const { entry } = next;
+  if (isIn(entry, language())) return program.change(next, entry);
+  const other = ready.find((one) => isIn(entry, one));
+  if (other) program.open(other.name, next, `The program is one of ${other.title} now.`);
+  else program.change(next, entry, `${entry} still runs as ${language().title}.`);
 }
 
 // --- More files ------------------------------------------------------------------------------------------

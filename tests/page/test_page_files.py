@@ -194,6 +194,38 @@ def test_a_program_that_begins_with_a_file_of_another_language_is_one_of_that(st
     expect(names(page)).to_have_text(["main.py", "tool.js"])
 
 
+def test_an_entry_that_is_renamed_to_another_language_is_run_in_that(stage: Stage) -> None:
+    page = stage.page
+    add(page, "b.py")
+    choose(page, "main.py")
+    ask(page).get_by_label("Name").fill("main.js")
+    page.keyboard.press("Enter")
+    expect(page.locator("#language")).to_have_value("node")
+    expect(page.locator("#toast")).to_contain_text("The program is one of Node.js 20 now.")
+    expect(names(page)).to_have_text(["main.js", "b.py"])
+    asked = sent(stage)
+    assert (asked["language"], asked["entry"]) == ("node", "main.js")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#language")).to_have_value("python")
+    expect(names(page)).to_have_text(["main.py", "b.py"])
+
+
+def test_an_entry_with_a_name_of_no_language_says_what_it_still_runs_as(stage: Stage) -> None:
+    page = stage.page
+    add(page, "b.py")
+    choose(page, "main.py")
+    ask(page).get_by_label("Name").fill("main.txt")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("main.txt still runs as Python 3.11.")
+    asked = sent(stage)
+    assert (asked["language"], asked["entry"]) == ("python", "main.txt")
+    page.get_by_role("button", name="Undo").click()
+    expect(names(page)).to_have_text(["main.py", "b.py"])
+    ask(page).get_by_label("Name").fill("first.py")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_be_hidden()
+
+
 def test_each_file_has_the_colours_of_its_language(stage: Stage) -> None:
     page = stage.page
     add(page, "tool.js", "const x = 1")
