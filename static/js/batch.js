@@ -1,7 +1,7 @@
 /** Several programs in parallel: examples that were marked, or a list that was edited; results side by side. */
 import * as api from "./api.js";
 import { Artifacts } from "./artifacts.js";
-import { asked, languages, limits } from "./config.js";
+import { asked, limits, ready } from "./config.js";
 import { announce, byId, make } from "./dom.js";
 import { checked } from "./inputs.js";
 import { Pane } from "./pane.js";
@@ -58,10 +58,8 @@ function renumber() {
 
 /** @param {Program} program @param {string} snippet @returns {Task} */
 function makeTask(program, snippet) {
-  const options = languages.map(({ name, title, ready = true }) =>
-    make("option", { value: name, selected: name === program.language, disabled: !ready }, title),
-  );
-  const language = make("select", { "data-label": "Language of task" }, ...options);
+  const language = make("select", { "data-label": "Language of task" }, ...byId("language").cloneNode(true).childNodes);
+  language.value = program.language;
   const code = make("textarea", { spellcheck: "false", rows: "7", "data-label": "Code of task" });
   code.value = program.code ?? "";
   const args = make("input", { "data-label": "Arguments of task", placeholder: "Arguments", autocomplete: "off" });
@@ -165,7 +163,7 @@ export function install(on) {
     byId("batch-marks").append(make("label", {}, mark, snippet.label));
   }
   byId("batch-add").addEventListener("click", () => {
-    add({ language: languages[0].name, code: "", args: [], stdin: "" });
+    add({ language: ready[0].name, code: "", args: [], stdin: "" });
     tasks.at(-1)?.element.querySelector("textarea")?.focus();
   });
   byId("batch-current").addEventListener("click", () => {
