@@ -84,6 +84,7 @@ def test_a_place_of_a_traceback_opens_its_file_at_its_line(
     expect(tab(page, inner)).to_have_attribute("aria-selected", "true")
     marked(page, 2)
     assert at_line(page) == 2
+    expect(page.locator(".pce-line.active-line")).to_have_class(re.compile("failed"))
     other = places(page).last if first == "inner" else places(page).first
     other.click()
     expect(tab(page, outer)).to_have_attribute("aria-selected", "true")
