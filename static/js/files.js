@@ -1,5 +1,5 @@
 /** The tabs of a program's files, and how files come and go: by name, chosen, dropped, as a ZIP. */
-import { languageOf, ready } from "./config.js";
+import { languageOf, languages, ready } from "./config.js";
 import { announce, byId, isTouch, make } from "./dom.js";
 import * as editor from "./editor.js";
 import * as opening from "./opening.js";
@@ -112,14 +112,23 @@ const complain = (id, sentence) => (byId(id).textContent = sentence);
 
 function rename() {
   const [from, to] = [program.shownPath(), name.value.trim()];
-  const problem = to === from ? "" : problemOf(to, paths().filter((path) => path !== from));
+  const isEntry = from === program.now().entry;
+  const problem = to === from ? "" : problemOf(to, paths().filter((path) => path !== from)) || (isEntry ? problemOfEntry(to) : "");
   complain("file-problem", problem);
   if (problem) return;
   dialog.close();
   if (to === from) return;
   const next = renamed(program.now(), from, to);
-  if (next.entry === to) beginWith(next);
+  if (isEntry) beginWith(next);
   else program.change(next, to);
+}
+
+/** Why no program can begin with a file of that name; "" when one can. @param {string} path */
+function problemOfEntry(path) {
+  if ([language(), ...ready].some((one) => isIn(path, one))) return "";
+  const missing = languages.find((one) => isIn(path, one));
+  if (missing) return `${missing.title} is not on this server: no program can begin with ${path}.`;
+  return `A program in ${language().title} begins with a file whose name ends in ${language().extensions.join(" or ")}.`;
 }
 
 function remove() {
@@ -132,6 +141,8 @@ function remove() {
 /** Let the program begin with the file that is shown. */
 function start() {
   const entry = program.shownPath();
+  const problem = problemOfEntry(entry);
+  if (problem) return toast(problem);
   beginWith({ ...program.now(), entry });
   announce(`The program begins with ${entry}.`);
 }
@@ -139,10 +150,9 @@ function start() {
 /** An entry of another language makes it a program of that one. @param {import("./types.js").Project} next */
 function beginWith(next) {
   const { entry } = next;
-  if (isIn(entry, language())) return program.change(next, entry);
-  const other = ready.find((one) => isIn(entry, one));
+  const other = isIn(entry, language()) ? undefined : ready.find((one) => isIn(entry, one));
   if (other) program.open(other.name, next, `The program is one of ${other.title} now.`);
-  else program.change(next, entry, `${entry} still runs as ${language().title}.`);
+  else program.change(next, entry);
 }
 
 // --- More files ------------------------------------------------------------------------------------------

@@ -210,20 +210,23 @@ def test_an_entry_that_is_renamed_to_another_language_is_run_in_that(stage: Stag
     expect(names(page)).to_have_text(["main.py", "b.py"])
 
 
-def test_an_entry_with_a_name_of_no_language_says_what_it_still_runs_as(stage: Stage) -> None:
+def test_no_entry_gets_a_name_that_the_server_would_refuse(stage: Stage) -> None:
     page = stage.page
-    add(page, "b.py")
+    sentence = "A program in Python 3.11 begins with a file whose name ends in .py."
+    add(page, "notes.txt")
     choose(page, "main.py")
-    ask(page).get_by_label("Name").fill("main.txt")
+    dialog = ask(page)
+    dialog.get_by_label("Name").fill("main.txt")
     page.keyboard.press("Enter")
-    expect(page.locator("#toast")).to_contain_text("main.txt still runs as Python 3.11.")
-    asked = sent(stage)
-    assert (asked["language"], asked["entry"]) == ("python", "main.txt")
-    page.get_by_role("button", name="Undo").click()
-    expect(names(page)).to_have_text(["main.py", "b.py"])
-    ask(page).get_by_label("Name").fill("first.py")
+    expect(dialog.get_by_role("alert")).to_have_text(sentence)
+    page.keyboard.press("Escape")
+    choose(page, "notes.txt")
+    ask(page).get_by_role("button", name="Start with this file").click()
+    expect(page.locator("#toast")).to_have_text(sentence)
+    assert sent(stage)["entry"] == "main.py"
+    ask(page).get_by_label("Name").fill("words.txt")
     page.keyboard.press("Enter")
-    expect(page.locator("#toast")).to_be_hidden()
+    expect(names(page)).to_have_text(["main.py", "words.txt"])
 
 
 def test_each_file_has_the_colours_of_its_language(stage: Stage) -> None:
