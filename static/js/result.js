@@ -25,7 +25,7 @@ export function verdict({ status, exit_code, signal }) {
 /** All that its compiler said; nothing when there was none. @param {Pick<Result, "compile">} result */
 export const compilerText = ({ compile }) => (compile ? compile.output + compile.error : "");
 
-/** Whether a program that asks for input line by line found no more, as the languages say that: `input()` of Python, `readline` of Ruby. @param {Pick<Result, "status" | "error">} result */
+/** Whether a program that asks for input line by line found no more, as those languages say it that fail then. @param {Pick<Result, "status" | "error">} result */
 export const lacksInput = ({ status, error }) =>
   status === "error" && /^EOFError: EOF when reading a line$|end of file reached \(EOFError\)$/m.test(error);
 
