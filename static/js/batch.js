@@ -1,7 +1,7 @@
 /** Several programs in parallel: examples that were marked, or a list that was edited; results side by side. */
 import * as api from "./api.js";
 import { Artifacts } from "./artifacts.js";
-import { asked, languages, limits } from "./config.js";
+import { asked, limits, ready } from "./config.js";
 import { announce, byId, make } from "./dom.js";
 import { checked } from "./inputs.js";
 import { Pane } from "./pane.js";
@@ -9,11 +9,13 @@ import { compilerText, measures, verdict } from "./result.js";
 import * as signin from "./signin.js";
 import { snippets } from "./snippets.js";
 import * as status from "./status.js";
+import { drafts } from "./store.js";
 import { toast } from "./toast.js";
 import { join } from "./words.js";
 
 /** @typedef {import("./types.js").Program} Program */
-/** @typedef {{element: HTMLElement, read: () => Program, show: (result: import("./types.js").Result) => void,
+/** What was typed: the arguments as a line, sound or not. @typedef {{language: string, code?: string, line: string, stdin: string}} Typed */
+/** @typedef {{element: HTMLElement, typed: () => Typed, read: () => Program, show: (result: import("./types.js").Result) => void,
  *   clear: () => void, snippet: string}} Task */
 
 /** @type {Task[]} */
@@ -21,7 +23,7 @@ let tasks = [];
 /** @type {() => void} */
 let finished = () => {};
 
-/** @param {Program} program @param {string} [snippet] the example it came from @returns {boolean} whether there was room */
+/** @param {Typed} program @param {string} [snippet] the example it came from @returns {boolean} whether there was room */
 function add(program, snippet = "") {
   if (tasks.length >= limits.max_batch_tasks) {
     toast(`A batch has at most ${limits.max_batch_tasks} tasks.`);
@@ -38,7 +40,7 @@ function add(program, snippet = "") {
 function remove(task) {
   tasks = tasks.filter((other) => other !== task);
   task.element.remove();
-  const mark = /** @type {HTMLInputElement | null} */ (document.getElementById(`mark-${task.snippet}`));
+  const mark = markOf(task.snippet);
   if (mark) mark.checked = false;
   renumber();
 }
@@ -56,16 +58,14 @@ function renumber() {
   /** @type {HTMLButtonElement} */ (byId("batch-run")).disabled = tasks.length === 0;
 }
 
-/** @param {Program} program @param {string} snippet @returns {Task} */
+/** @param {Typed} program @param {string} snippet @returns {Task} */
 function makeTask(program, snippet) {
-  const options = languages.map(({ name, title, ready = true }) =>
-    make("option", { value: name, selected: name === program.language, disabled: !ready }, title),
-  );
-  const language = make("select", { "data-label": "Language of task" }, ...options);
+  const language = make("select", { "data-label": "Language of task" }, ...byId("language").cloneNode(true).childNodes);
+  language.value = program.language;
   const code = make("textarea", { spellcheck: "false", rows: "7", "data-label": "Code of task" });
   code.value = program.code ?? "";
   const args = make("input", { "data-label": "Arguments of task", placeholder: "Arguments", autocomplete: "off" });
-  args.value = join(program.args);
+  args.value = program.line;
   const stdin = make("textarea", { rows: "2", class: "short", "data-label": "Input of task", placeholder: "Standard input" });
   stdin.value = program.stdin;
   const given = make("details", {}, make("summary", {}, "Input"), args, stdin);
@@ -83,6 +83,7 @@ function makeTask(program, snippet) {
   const task = {
     element,
     snippet,
+    typed: () => ({ language: language.value, code: code.value, line: args.value, stdin: stdin.value }),
     read: () => ({ language: language.value, code: code.value, ...checked(args.value, stdin.value) }),
     clear() {
       pane.clear();
@@ -153,8 +154,24 @@ function oneFile(program) {
 function toggle(mark, snippet) {
   const task = tasks.find((other) => other.snippet === snippet.id);
   if (!mark.checked && task) remove(task);
-  else if (mark.checked) mark.checked = add({ ...snippet, args: [], stdin: "" }, snippet.id);
+  else if (mark.checked) mark.checked = add({ ...snippet, line: "", stdin: "" }, snippet.id);
 }
+
+const save = () => drafts.set("batch", JSON.stringify(tasks.map((task) => ({ ...task.typed(), snippet: task.snippet }))));
+
+/** The tasks that this tab had before it was reloaded. */
+function restore() {
+  /** @type {(Typed & {snippet: string})[]} */
+  const kept = JSON.parse(drafts.get("batch") || "[]");
+  for (const { snippet, ...typed } of kept) {
+    add(typed, snippet);
+    const mark = markOf(snippet);
+    if (mark) mark.checked = true;
+  }
+}
+
+/** @param {string} snippet */
+const markOf = (snippet) => /** @type {HTMLInputElement | null} */ (document.getElementById(`mark-${snippet}`));
 
 /** @param {{program: () => Program, finished: () => void}} on */
 export function install(on) {
@@ -165,12 +182,13 @@ export function install(on) {
     byId("batch-marks").append(make("label", {}, mark, snippet.label));
   }
   byId("batch-add").addEventListener("click", () => {
-    add({ language: languages[0].name, code: "", args: [], stdin: "" });
+    add({ language: ready[0].name, line: "", stdin: "" });
     tasks.at(-1)?.element.querySelector("textarea")?.focus();
   });
   byId("batch-current").addEventListener("click", () => {
     try {
-      add(oneFile(on.program()));
+      const program = oneFile(on.program());
+      add({ ...program, line: join(program.args) });
     } catch (problem) {
       toast(/** @type {Error} */ (problem).message);
     }
@@ -183,5 +201,7 @@ export function install(on) {
       run();
     }
   });
+  addEventListener("pagehide", save);
+  restore();
   renumber();
 }

@@ -99,8 +99,15 @@ export const view = () => ({ cursor: editor.textarea.selectionStart, top: editor
 
 /** @param {View} view */
 export function look({ cursor, top }) {
-  editor.textarea.setSelectionRange(cursor, cursor);
+  putCursor(cursor);
   editor.container.scrollTop = top;
+}
+
+/** @param {number} at */
+function putCursor(at) {
+  editor.textarea.setSelectionRange(at, at);
+  // As the editor does it: its own line is marked by an event that no browser sends for this.
+  editor.textarea.dispatchEvent(new Event("selectionchange"));
 }
 
 /** @param {Parameters<typeof editor.setOptions>[0]} options */
@@ -138,7 +145,7 @@ export function mark(number) {
 export function goTo(number) {
   const before = editor.value.split("\n").slice(0, number - 1);
   const start = before.reduce((sum, line) => sum + line.length + 1, 0);
-  if (!isTouch()) focus();
-  editor.textarea.setSelectionRange(start, start);
+  if (!isTouch()) editor.textarea.focus({ preventScroll: true });
+  putCursor(start);
   editor.lines[number]?.scrollIntoView({ block: "nearest" });
 }

@@ -1,5 +1,5 @@
 /** The tabs of a program's files, and how files come and go: by name, chosen, dropped, as a ZIP. */
-import { languageOf, ready } from "./config.js";
+import { languageOf, languages, ready } from "./config.js";
 import { announce, byId, isTouch, make } from "./dom.js";
 import * as editor from "./editor.js";
 import * as opening from "./opening.js";
@@ -32,7 +32,7 @@ function show() {
   strip.replaceChildren(...(isAlone ? [] : program.now().files.map(tab)));
   showBinary();
   showPanel(isAlone);
-  const selected = /** @type {HTMLElement | null} */ (strip.querySelector("[aria-selected=true]"));
+  const selected = selectedTab();
   if (selected) bringIntoView(selected);
   if (hadFocus) selected?.focus();
 }
@@ -56,7 +56,7 @@ function tab({ path }, index) {
 
 /** @param {boolean} isAlone */
 function showPanel(isAlone) {
-  const selected = strip.querySelector("[aria-selected=true]");
+  const selected = selectedTab();
   for (const [key, value] of [["role", "tabpanel"], ["aria-labelledby", selected?.id ?? ""]]) {
     if (isAlone) panel.removeAttribute(key);
     else panel.setAttribute(key, value);
@@ -69,6 +69,11 @@ function showBinary() {
   byId("binary").hidden = !isBinary;
   if (isBinary) byId("binary").textContent = `${file.path} is no text. The program gets its ${size(opening.contentOf(file).content.length)} as they are.`;
 }
+
+const selectedTab = () => /** @type {HTMLElement | null} */ (strip.querySelector("[aria-selected=true]"));
+
+/** Where everything is in one column, the tabs may be out of the window. */
+export const reveal = () => selectedTab()?.scrollIntoView({ block: "nearest" });
 
 /** @param {HTMLElement} selected */
 function bringIntoView({ offsetLeft, offsetWidth }) {
@@ -107,11 +112,23 @@ const complain = (id, sentence) => (byId(id).textContent = sentence);
 
 function rename() {
   const [from, to] = [program.shownPath(), name.value.trim()];
-  const problem = to === from ? "" : problemOf(to, paths().filter((path) => path !== from));
+  const isEntry = from === program.now().entry;
+  const problem = to === from ? "" : problemOf(to, paths().filter((path) => path !== from)) || (isEntry ? problemOfEntry(to) : "");
   complain("file-problem", problem);
   if (problem) return;
-  if (to !== from) program.change(renamed(program.now(), from, to), to);
   dialog.close();
+  if (to === from) return;
+  const next = renamed(program.now(), from, to);
+  if (isEntry) beginWith(next);
+  else program.change(next, to);
+}
+
+/** Why no program can begin with a file of that name; "" when one can. @param {string} path */
+function problemOfEntry(path) {
+  if ([language(), ...ready].some((one) => isIn(path, one))) return "";
+  const missing = languages.find((one) => isIn(path, one));
+  if (missing) return `${missing.title} is not on this server: no program can begin with ${path}.`;
+  return `A program in ${language().title} begins with a file whose name ends in ${language().extensions.join(" or ")}.`;
 }
 
 function remove() {
@@ -121,14 +138,21 @@ function remove() {
   program.change(left, left.files[at].path, `${path} deleted.`);
 }
 
-/** Let the program begin with the file that is shown: a file of another language makes it a program of that one. */
+/** Let the program begin with the file that is shown. */
 function start() {
   const entry = program.shownPath();
-  const next = { ...program.now(), entry };
+  const problem = problemOfEntry(entry);
+  if (problem) return toast(problem);
+  beginWith({ ...program.now(), entry });
+  announce(`The program begins with ${entry}.`);
+}
+
+/** An entry of another language makes it a program of that one. @param {import("./types.js").Project} next */
+function beginWith(next) {
+  const { entry } = next;
   const other = isIn(entry, language()) ? undefined : ready.find((one) => isIn(entry, one));
   if (other) program.open(other.name, next, `The program is one of ${other.title} now.`);
   else program.change(next, entry);
-  announce(`The program begins with ${entry}.`);
 }
 
 // --- More files ------------------------------------------------------------------------------------------

@@ -228,6 +228,11 @@ function age() {
   for (const time of list.querySelectorAll("time")) time.textContent = ago(time.dateTime);
 }
 
+/** Back from another tab of the page, where something may have been run or deleted: unless somebody is reading. */
+function look() {
+  if (!document.hidden && !scroller.scrollTop && !list.contains(document.activeElement)) refresh();
+}
+
 /** @param {typeof on} handlers */
 export function install(handlers) {
   on = handlers;
@@ -240,6 +245,7 @@ export function install(handlers) {
     retry();
   });
   setInterval(age, AGE_MILLISECONDS);
+  document.addEventListener("visibilitychange", look);
   byId("history-clear").addEventListener("click", askToDelete);
   dialog.addEventListener("close", () => void (dialog.returnValue in DELETED && removeAll(DELETED[dialog.returnValue])));
   load(null);

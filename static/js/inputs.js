@@ -59,6 +59,12 @@ function summarise() {
   byId("inputs-summary").textContent = parts.length ? `(${parts.join(", ")})` : "";
 }
 
+/** Show where input is written. */
+export function focus() {
+  details.open = true;
+  stdin.focus();
+}
+
 export function install() {
   const saveSoon = debounced(300, save);
   for (const field of [args, stdin]) {

@@ -93,6 +93,7 @@ function goTo(place) {
   const source = run.source();
   if (!source || !program.bring(source, place.path)) return toasts.toast("The program of this line is not in the editor any more.");
   tabs.choose("code");
+  files.reveal();
   editor.goTo(place.line);
   program.mark(source, place);
 }

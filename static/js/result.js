@@ -25,6 +25,10 @@ export function verdict({ status, exit_code, signal }) {
 /** All that its compiler said; nothing when there was none. @param {Pick<Result, "compile">} result */
 export const compilerText = ({ compile }) => (compile ? compile.output + compile.error : "");
 
+/** Whether a program that asks for input line by line found no more, as those languages say it that fail then. @param {Pick<Result, "status" | "error">} result */
+export const lacksInput = ({ status, error }) =>
+  status === "error" && /^EOFError: EOF when reading a line$|end of file reached \(EOFError\)$/m.test(error);
+
 /** @param {number} milliseconds */
 export function duration(milliseconds) {
   if (milliseconds < 10) return `${milliseconds.toFixed(1)} ms`;

@@ -2,9 +2,10 @@
 import * as api from "./api.js";
 import { Artifacts } from "./artifacts.js";
 import { byId, announce } from "./dom.js";
+import * as inputs from "./inputs.js";
 import * as output from "./output.js";
 import * as program from "./program.js";
-import { compilerText, measures, verdict } from "./result.js";
+import { compilerText, lacksInput, measures, verdict } from "./result.js";
 import * as signin from "./signin.js";
 import * as status from "./status.js";
 import { session } from "./store.js";
@@ -20,6 +21,9 @@ const STOP_MILLISECONDS = 4000;
 const DOUBLE_CLICK_MILLISECONDS = 400;
 /** The session's note that the page was left while a run was under way. */
 const RUNNING = "running";
+
+/** While it runs nobody can be asked. */
+const ASKS = "The program asked for more input than it was given. Write it before you run: a line for each question.";
 
 /** @type {{id: string, isStopping: boolean, controller: AbortController} | null} */
 let running = null;
@@ -166,7 +170,10 @@ function show(result) {
   status.clearNotice();
   status.stopClock(result.duration_ms);
   status.badge(words, tone, measures(result));
-  announce(status.spoken(words, result.duration_ms, made.words()));
+  const spoken = status.spoken(words, result.duration_ms, made.words());
+  const asks = lacksInput(result);
+  if (asks) status.advise(ASKS, "Write input", inputs.focus);
+  announce(asks ? `${spoken} ${ASKS}` : spoken);
   const said = compilerText(result);
   const hasFailed = result.status === "compile_error";
   output.showCompiler(said, hasFailed);

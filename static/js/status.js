@@ -75,12 +75,7 @@ export function reveal() {
  * @param {string} [id] which notice
  */
 export function notice(failure, again, id = "notice") {
-  clearNotice(id);
-  const box = byId(id);
-  box.append(failure.message);
-  box.dataset.code = failure.code;
-  box.hidden = false;
-  box.scrollIntoView({ block: "nearest" });
+  const box = say(failure, id);
   announce(failure.message);
   if (!again) return;
   const label = failure.needsKey ? "Sign in" : "Try again";
@@ -88,6 +83,22 @@ export function notice(failure, again, id = "notice") {
   const wait = make("span", { class: "wait" });
   box.append(wait, button);
   countDown(failure.retryAfter, wait, button, id);
+}
+
+/** Say what to do about a result, with a button that leads there. @param {string} sentence @param {string} label @param {() => void} act */
+export function advise(sentence, label, act) {
+  say({ message: sentence, code: "advice" }).append(make("button", { type: "button", onclick: act }, label));
+}
+
+/** @param {{message: string, code: string}} what @param {string} [id] which notice */
+function say({ message, code }, id = "notice") {
+  clearNotice(id);
+  const box = byId(id);
+  box.append(message);
+  box.dataset.code = code;
+  box.hidden = false;
+  box.scrollIntoView({ block: "nearest" });
+  return box;
 }
 
 /** @param {number} seconds @param {HTMLElement} wait @param {HTMLButtonElement} button @param {string} id which notice */

@@ -48,6 +48,28 @@ def test_arguments_and_input_outlive_a_reload_as_they_were_typed(page: Page) -> 
     expect(page.locator("#stdin")).to_have_value("")
 
 
+def test_the_tasks_of_a_batch_outlive_a_reload(page: Page) -> None:
+    page.get_by_role("tab", name="Batch").click()
+    page.get_by_label("Arithmetic", exact=True).check()
+    page.get_by_role("button", name="Add a task").click()
+    page.get_by_label("Code of task 2").fill("mine")
+    page.get_by_label("Language of task 2").select_option("node")
+    page.locator("#batch-tasks details").last.locator("summary").click()
+    page.get_by_label("Arguments of task 2").fill("an 'open quote")
+    open_page(page, page.url)
+    page.get_by_role("tab", name="Batch").click()
+    expect(page.get_by_label("Code of task 2")).to_have_value("mine")
+    expect(page.get_by_label("Language of task 2")).to_have_value("node")
+    expect(page.get_by_label("Arguments of task 2")).to_have_value("an 'open quote")
+    expect(page.get_by_label("Arithmetic", exact=True)).to_be_checked()
+    page.get_by_label("Arithmetic", exact=True).uncheck()
+    expect(page.locator("#batch-tasks li")).to_have_count(1)
+    page.get_by_role("button", name="Remove task 1").click()
+    open_page(page, page.url)
+    page.get_by_role("tab", name="Batch").click()
+    expect(page.locator("#batch-tasks li")).to_have_count(0)
+
+
 def test_two_tabs_keep_their_own_program_and_input(page: Page) -> None:
     write(page, "# of the first")
     page.click("#inputs summary")

@@ -63,6 +63,17 @@ def list_of_35(page: Page, server_url: str, mark: str) -> None:
     expect(history_items(page)).to_have_count(30)
 
 
+def test_a_tab_that_is_come_back_to_lists_what_was_run_in_another(page: Page) -> None:
+    other = page.context.new_page()
+    open_page(other, page.url)
+    run(other, "print('in the other tab')")
+    expect(history_items(other).first).to_contain_text("in the other tab")
+    expect(history_items(page).filter(has_text="in the other tab")).to_have_count(0)
+    # Without a window no tab is ever hidden.
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(history_items(page).first).to_contain_text("in the other tab")
+
+
 def test_history_loads_more_on_scrolling(page: Page, server_url: str) -> None:
     list_of_35(page, server_url, "# many")
     expect(page.locator("#history-state")).to_have_text("Scroll for more.")

@@ -61,6 +61,28 @@ def test_languages_are_grouped_and_the_missing_ones_are_grey_with_what_adds_them
     )
 
 
+def test_tasks_of_a_batch_have_the_same_list(packs: dict[str, Any], stage: Stage) -> None:
+    page = stage.page
+    page.select_option("#language", "perl")
+    page.get_by_role("tab", name="Batch").click()
+    page.get_by_role("button", name="Add a task").click()
+    page.get_by_role("button", name="Add the current program").click()
+    chosen = page.get_by_label("Language of task")
+    expect(chosen.first).to_have_value("python")
+    expect(chosen.last).to_have_value("perl")
+    for number in (1, 2):
+        assert options(page, f"#batch-tasks li:nth-child({number})") == options(page, "#language")
+
+
+def test_no_program_begins_with_a_file_of_a_missing_language(packs: dict[str, Any], stage: Stage) -> None:
+    page = stage.page
+    page.set_input_files("#add-files-input", files=[archive({"main.py": "1", "b.ruby": "2"})])
+    page.get_by_role("button", name="Rename, delete or start").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("main.ruby")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("Ruby 3 is not on this server: no program can begin with main.ruby.")
+
+
 def test_past_runs_of_a_missing_language_can_be_looked_for(packs: dict[str, Any], stage: Stage) -> None:
     assert "Scripts|Ruby 3|false" in options(stage.page, "#history-language")
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.page.conftest import Visit
 from tests.page.staged import Stage
 from tests.page.support import archive, write
 
@@ -83,10 +84,31 @@ def test_a_place_of_a_traceback_opens_its_file_at_its_line(
     expect(tab(page, inner)).to_have_attribute("aria-selected", "true")
     marked(page, 2)
     assert at_line(page) == 2
+    expect(page.locator(".pce-line.active-line")).to_have_class(re.compile("failed"))
     other = places(page).last if first == "inner" else places(page).first
     other.click()
     expect(tab(page, outer)).to_have_attribute("aria-selected", "true")
     marked(page, 1)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "has_touch"), [(390, 844, True), (844, 390, True), (640, 400, True), (640, 400, False)]
+)
+def test_a_place_shows_the_tab_and_the_line_in_every_window(
+    visit: Visit, staged_url: str, width: int, height: int, has_touch: bool
+) -> None:
+    page, _ = visit(staged_url, viewport={"width": width, "height": height}, has_touch=has_touch)
+    lines = 200 * "x = 1\n"
+    files = {"main.py": lines, **{f"lib/part{number}.py": lines for number in range(20)}}
+    error = "".join(f'  File "/app/{path}", line {line}, in f\n' for path in files for line in (2, 150))
+    fail(Stage(page), files, error)
+    for path, line in (("lib/part19.py", 150), ("lib/part3.py", 2), ("lib/part3.py", 150), ("main.py", 150)):
+        page.get_by_role("button", name=f'File "/app/{path}", line {line}', exact=True).click()
+        expect(tab(page, path)).to_have_attribute("aria-selected", "true")
+        marked(page, line)
+        expect(tab(page, path)).to_be_in_viewport(ratio=0.9)
+        expect(page.locator(".pce-line.failed")).to_be_in_viewport()
+        page.locator("#file-tabs").evaluate("strip => (strip.scrollLeft = 0)")
 
 
 def test_opening_the_file_that_failed_shows_the_line(stage: Stage) -> None:

@@ -6,6 +6,7 @@ import gzip
 import shutil
 from pathlib import Path
 
+import brotli
 import pytest
 from flask.testing import FlaskClient
 
@@ -93,6 +94,19 @@ def test_pages_and_json_are_compressed(client: FlaskClient, path: str, encoding:
     assert int(response.headers["Content-Length"]) == len(response.data) < len(plain.data)
     if encoding == "gzip":
         assert gzip.decompress(response.data) == plain.data
+
+
+@pytest.mark.parametrize("name", ["js/main.js", "css/page.css"])
+def test_files_of_the_page_are_compressed_as_far_as_brotli_goes(client: FlaskClient, name: str) -> None:
+    address = Assets(STATIC).url(name)
+    response = client.get(address, headers={"Accept-Encoding": "gzip, br"})
+    plain = client.get(address).data
+    assert (response.headers["Content-Encoding"], response.headers["Vary"]) == ("br", "Accept-Encoding")
+    assert brotli.decompress(response.data) == plain
+    assert len(response.data) <= len(brotli.compress(plain, quality=11))
+    for refused in ("identity", ""):
+        assert client.get(address, headers={"Accept-Encoding": refused}).data == plain
+    assert client.get(address, headers={"Accept-Encoding": "gzip"}).headers["Content-Encoding"] == "gzip"
 
 
 def test_a_result_with_much_output_is_compressed_and_a_small_one_is_not(client: FlaskClient) -> None:
