@@ -21,6 +21,12 @@ from tests.zips import zip_of
 # --- Limits -------------------------------------------------------------------------------------------------
 
 
+def test_a_whole_number_may_be_written_with_a_point(client: FlaskClient, executor: FakeExecutor) -> None:
+    assert client.post("/run", json={"code": "1", "limits": {"processes": 79.0}}).status_code == 200
+    assert client.post("/run", json={"code": "1", "limits": {"processes": 79.5}}).status_code == 400
+    assert client.post("/run", json={"code": "1", "limits": {"processes": True}}).status_code == 400
+
+
 def test_a_request_may_ask_for_limits_at_every_door(client: FlaskClient, executor: FakeExecutor) -> None:
     limits = {"timeout_seconds": 1.5, "memory_mb": 256, "output_bytes": 2048, "processes": 16}
     body = {"code": "1", "limits": limits}
