@@ -21,6 +21,7 @@ from contextlib import contextmanager
 
 from sandbox import languages
 from sandbox.admission import Admission, Ticket
+from sandbox.batches import results_of
 from sandbox.box.arrivals import Asked, Sink
 from sandbox.box.classify import to_result
 from sandbox.box.lease import Wanted
@@ -117,7 +118,8 @@ class Executor:
 
         :raises QuotaExceeded: when the caller may not have so many more now.
         :raises Busy: when there is no place for all of them (then none has run), or one of them lost its place.
-        :raises SandboxError: as `run`, the first that was met, after all have ended.
+        :raises PartlyRun: when some could not be run, after all have ended.
+        :raises SandboxError: as `run`.
         """
         if not requests:
             return []
@@ -132,7 +134,7 @@ class Executor:
             tickets = self._enter(requests)
             with ThreadPoolExecutor(BATCH_WORKERS, thread_name_prefix="batch") as workers:
                 futures = [workers.submit(run_one, *pair) for pair in zip(tickets, requests, strict=True)]
-        return [future.result() for future in futures]
+        return results_of(futures)
 
     def _enter(self, requests: Sequence[RunRequest]) -> list[Ticket]:
         return self._admission.enter(requests[0].caller, [request.limits.memory_mb for request in requests])

@@ -19,6 +19,7 @@ A program's faults (exceptions, exit codes, timeouts) are *returned* as a `RunRe
     │   │   └── PackMissing       the image with this language or library is not built
     │   ├── ContainerLost         the container vanished while the program ran
     │   └── ClientRefused         the docker client said no, in its own words (sandbox.engine.client; never shown)
+    ├── PartlyRun                 some programs of a batch could not be run
     ├── Unauthorized              who asks has to say who he is (this and all below: web.errors)
     │   ├── KeyRequired           there is no key where one is needed
     │   └── WrongKey              what was given as a key is none
@@ -141,6 +142,19 @@ class PackMissing(ImageMissing):
 
 
 class ContainerLost(EngineError):
-    """The container disappeared under the program: removed from outside, or its supervisor was killed."""
+    """The container disappeared under the program: removed from outside, or its supervisor was killed.
+
+    Other than with its siblings, something has run; to try again is the caller's decision.
+    """
 
     code = "container_lost"
+    retry_after_seconds = 0
+
+
+class PartlyRun(SandboxError):
+    """Some programs of a batch could not be run, after others had been started."""
+
+    code = "partly_run"
+
+    def __init__(self, problem: SandboxError) -> None:
+        super().__init__(f"Some of the programs were not run: {problem.message} What has run is in the history.")

@@ -19,9 +19,11 @@ from werkzeug.http import HTTP_STATUS_CODES
 from sandbox.errors import (
     Busy,
     Cancelled,
+    ContainerLost,
     EngineError,
     InvalidRequest,
     NotFound,
+    PartlyRun,
     QuotaExceeded,
     SandboxError,
     StoreError,
@@ -86,11 +88,13 @@ STATUS_OF: dict[type[SandboxError], int] = {
     QuotaExceeded: 429,
     Busy: 503,
     Cancelled: 503,
+    ContainerLost: 500,
+    PartlyRun: 500,
     EngineError: 503,
     StoreError: 503,
     SandboxError: 500,
 }
-"""The most specific class counts."""
+"""The most specific class counts. 503 of a run says that it was not started: whoever gets it may try another server."""
 
 SENTENCES: dict[int, tuple[str, str]] = {
     400: ("bad_request", "The request is not one this server understands."),

@@ -21,6 +21,7 @@ from sandbox.errors import (
     HistoryError,
     ImageMissing,
     InvalidArchive,
+    PartlyRun,
     QuotaExceeded,
     SandboxError,
 )
@@ -97,7 +98,7 @@ def test_a_run_answers_with_the_whole_result_and_its_id(client: FlaskClient, exe
         (Busy("Full.", retry_after_seconds=7), 503, "busy", "7"),
         (EngineUnavailable("No engine."), 503, "engine_unavailable", "5"),
         (ImageMissing("No image."), 503, "image_missing", "5"),
-        (ContainerLost("Lost."), 503, "container_lost", "5"),
+        (ContainerLost("Lost."), 500, "container_lost", None),
         (Cancelled("Gone."), 503, "cancelled", None),
         (InvalidArchive("Damaged.", code="corrupt_archive"), 400, "corrupt_archive", None),
     ],
@@ -140,7 +141,7 @@ def test_every_error_class_has_a_status() -> None:
 
     for cls in tree(SandboxError):
         problem = cls.__new__(cls)
-        assert (status_of(type(problem)) == 500) == (cls is SandboxError), cls
+        assert (status_of(type(problem)) == 500) == (cls in (SandboxError, ContainerLost, PartlyRun)), cls
     assert STATUS_OF[SandboxError] == 500
 
 

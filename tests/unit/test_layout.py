@@ -34,6 +34,7 @@ RANKS = {
     "sandbox.cancelling": 4,
     "sandbox.quotas": 4,
     "sandbox.held": 4,
+    "sandbox.batches": 4,
     "sandbox.readiness": 4,
     "sandbox.intake": 4,
     "sandbox.engine": 4,

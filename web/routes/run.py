@@ -8,7 +8,7 @@ from typing import Literal
 from flask import Response, request
 
 from executor import Executor, new_run_id
-from sandbox.errors import Busy, Cancelled, EngineError, NotFound, QuotaExceeded
+from sandbox.errors import Busy, Cancelled, ContainerLost, EngineError, NotFound, PartlyRun, QuotaExceeded
 from sandbox.intake.limits import limits_of
 from sandbox.models import RunRequest, RunResult
 from sandbox.settings import Settings
@@ -20,7 +20,7 @@ from web.routes.forms import ZIP_BODY
 from web.routes.source import SOURCE_BODY
 from web.routes.tasks import BATCH_BODY, RUN_BODY
 
-RUN_ERRORS = (QuotaExceeded, Busy, Cancelled, EngineError)
+RUN_ERRORS = (QuotaExceeded, Busy, Cancelled, EngineError, ContainerLost)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def install(routes: Routes, settings: Settings, executor: Executor) -> None:
         response.headers["X-Run-Id"] = run_id
         return response
 
-    @routes.add("POST", "/run-batch", body=BATCH_BODY, answers=BatchResult, errors=RUN_ERRORS)
+    @routes.add("POST", "/run-batch", body=BATCH_BODY, answers=BatchResult, errors=(*RUN_ERRORS, PartlyRun))
     def run_batch(run_requests: list[RunRequest]) -> BatchResult:
         """Run programs in parallel. The results come in the order of the tasks."""
         return BatchResult(executor.run_many(run_requests, gone=client_gone()))
