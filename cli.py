@@ -17,6 +17,9 @@ from sandbox.settings import SettingsError, load
 from sandbox.store.database import Database, url_of
 from sandbox.store.keys import Key, Keys
 
+PATIENCE_SECONDS = 60.0
+"""Nobody's run waits for a command, and it may have the tables of an older version to change first."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
@@ -70,7 +73,7 @@ def keys_of_this_folder() -> Iterator[Keys]:
     """The keys that the server with these settings knows; what goes wrong ends the command with a sentence."""
     try:
         settings = load()
-        database = Database(url_of(settings))
+        database = Database(url_of(settings), answer_seconds=PATIENCE_SECONDS)
     except SettingsError as problem:
         raise click.UsageError(str(problem)) from problem
     try:

@@ -1,33 +1,24 @@
-"""Empty databases for the tests of the history: SQLite files, and a PostgreSQL server that the tests start.
-
-The server belongs to the tests alone: a folder in /tmp, a unix socket in there, no port. It must not run as root.
-"""
+"""Empty databases for the tests of the history: SQLite files, and those of a PostgreSQL server of the tests' own."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import secrets
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import create_engine, text
 
 from sandbox.models import Caller, RunRequest, RunResult, Status
 from sandbox.store import database as store
 from sandbox.store.artifacts import ArtifactFiles
 from sandbox.store.history import History
-from scripts import postgres
-
-SETTINGS = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB", "listen_addresses=", "max_connections=60")
+from tests.postgres_server import postgresql_server
 
 
 class Database:
@@ -86,52 +77,22 @@ def database(new_databases: Callable[[], Database]) -> Database:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The folder of the socket of one server for all tests."""
-    with postgresql_server() as socket:
-        yield socket
-
-
-@contextmanager
-def postgresql_server() -> Iterator[str]:
-    """The folder of the socket of a running server. Fails the test when its programs are not there."""
-    programs = postgres.find()
-    if programs is None:
-        pytest.fail("These tests need PostgreSQL: `make postgres`.", pytrace=False)
-    folder = Path(tempfile.mkdtemp(prefix="sce-postgresql-"))
-    user = user_of(folder)
-
-    def run(program: str, *words: str) -> None:
-        command = [str(programs / program), "-D", str(folder / "data"), *words]
-        with (folder / "output").open("w+") as output:
-            done = subprocess.run(command, stdout=output, stderr=output, cwd=folder, timeout=100, **user)
-        assert done.returncode == 0, (folder / "output").read_text()
-
-    try:
-        run("initdb", "--no-sync", "--auth=trust", "--username=tests", "--encoding=UTF8", "--locale=C.UTF-8")
-        options = " ".join(f"-c {setting}" for setting in (*SETTINGS, f"unix_socket_directories={folder}"))
-        run("pg_ctl", "--wait", "--log", str(folder / "log"), "--options", options, "start")
-        yield str(folder)
-        run("pg_ctl", "--wait", "--mode", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder)
-
-
-def user_of(folder: Path) -> dict[str, Any]:
-    """How to start processes in the folder as somebody who is not root: as Debian's user for PostgreSQL."""
-    if os.geteuid() != 0:
-        return {}
-    entry = pwd.getpwnam("postgres")
-    os.chown(folder, entry.pw_uid, entry.pw_gid)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    with postgresql_server() as server:
+        yield str(server.folder)
 
 
 @contextmanager
 def new_database(socket: str) -> Iterator[str]:
     """The URL of a new database of the server, gone afterwards."""
     name = f"history_{secrets.token_hex(4)}"
-    with psycopg.connect(host=socket, user="tests", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield f"postgresql+psycopg://tests@/{name}?host={socket}"
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def administer(statement: LiteralString) -> None:
+        with psycopg.connect(host=socket, user="tests", dbname="postgres", autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+    administer("CREATE DATABASE {}")
+    yield f"postgresql+psycopg://tests@/{name}?host={socket}"
+    administer("DROP DATABASE {} WITH (FORCE)")
 
 
 NOBODY = Caller()

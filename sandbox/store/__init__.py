@@ -1,6 +1,8 @@
 """What is kept in a database: the history, and the keys. The only part that knows SQLAlchemy.
 
 database    connections to it, and what goes wrong with them
+patience    how long anybody waits for it
+postgres    connections to PostgreSQL that keep to that
 rows        a run as the text and numbers that are stored
 tables      the tables of today
 migrations  from those of older versions to them, in numbered order

@@ -8,17 +8,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from sandbox.errors import StoreError
 from sandbox.settings import Settings, SettingsError
 from sandbox.store.migrations import prepare_schema
-
-BUSY_SECONDS = 2
-"""How long a write waits for another process that writes to the same SQLite file."""
+from sandbox.store.patience import ANSWER_SECONDS, HANG_SECONDS, Patience, deadline, seconds_left
 
 SQLITE_PROBLEMS = {
     sqlite3.SQLITE_NOTADB: "The database's file is damaged; moved away, a new one takes its place.",
@@ -31,46 +30,92 @@ SQLITE_PROBLEMS = {
 """By primary result code: https://www.sqlite.org/rescode.html"""
 
 
+DOES_NOT_ANSWER = "The database does not answer."
+
+
 class Database:
     """What the history and the keys are kept in. Thread-safe; connects at first use, and then makes its tables."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is SQLAlchemy's."""
+    def __init__(self, url: str, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """`url` is SQLAlchemy's. A use takes `answer_seconds` at the most, unless it says otherwise."""
         self._url = url
-        self._connecting = threading.Lock()
-        self._engine: Engine | None = None
+        self._answer_seconds = answer_seconds
+        self._reads, self._writes = Patience(), Patience()
+        self._opening = threading.Lock()
+        self._opened: Future[Engine] | None = None
 
     @contextmanager
-    def reading(self, error: type[StoreError]) -> Iterator[Connection]:
-        """A connection; what goes wrong with it is raised as `error`, in words for everybody."""
-        with _translated(error), self._connected().connect() as connection:
+    def reading(self, error: type[StoreError], seconds: float = 0) -> Iterator[Connection]:
+        """A connection; what goes wrong with it is raised as `error`, in words for everybody, within the seconds."""
+        with self._used(self._reads, error, seconds) as engine, engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def writing(self, error: type[StoreError]) -> Iterator[Connection]:
+    def writing(self, error: type[StoreError], seconds: float = 0) -> Iterator[Connection]:
         """The same in a transaction, which is undone when anything is raised in it."""
-        with _translated(error), self._connected().begin() as connection:
+        with self._used(self._writes, error, seconds) as engine, engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
         """Close every connection; the next use opens new ones."""
-        if self._engine is not None:
-            self._engine.dispose()
+        if self._opened:
+            self._opened.add_done_callback(_dispose)
 
-    def _connected(self) -> Engine:
-        with self._connecting:
-            if self._engine is None:
-                engine = create_engine(self._url, pool_pre_ping=not self._url.startswith("sqlite"))
-                if engine.dialect.name == "sqlite":
-                    event.listen(engine, "connect", prepare_sqlite)
-                    _make_private(engine.url.database)
-                try:
-                    prepare_schema(engine)
-                except BaseException:
-                    engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
+    @contextmanager
+    def _used(self, patience: Patience, error: type[StoreError], seconds: float) -> Iterator[Engine]:
+        if reason := patience.what_hangs():
+            raise error(reason)
+        began_at = time.monotonic()
+        try:
+            with deadline(seconds or self._answer_seconds):
+                yield self._engine()
+        except (exc.SQLAlchemyError, OSError, ImportError, StoreError) as problem:
+            had_no_answer = time.monotonic() - began_at >= HANG_SECONDS
+            reason = _sentence(problem, had_no_answer=had_no_answer)
+            patience.failed(reason, had_no_answer=had_no_answer)
+            raise error(reason) from problem
+        else:
+            patience.worked()
+
+    def _engine(self) -> Engine:
+        """Opened by a thread of its own: tables of an older version may take it longer than anybody here waits."""
+        with self._opening:
+            if self._opened is None or (self._opened.done() and self._opened.exception()):
+                self._opened = Future()
+                threading.Thread(target=_open, args=(self._url, self._opened), daemon=True).start()
+            opened = self._opened
+        return opened.result(seconds_left())
+
+
+def _open(url: str, opened: Future[Engine]) -> None:
+    try:
+        opened.set_result(_open_engine(url))
+    except BaseException as problem:
+        opened.set_exception(problem)
+
+
+def _open_engine(url: str) -> Engine:
+    is_file = url.startswith("sqlite")
+    engine = create_engine(url, poolclass=QueuePool, pool_timeout=ANSWER_SECONDS, pool_pre_ping=not is_file)
+    if is_file:
+        event.listen(engine, "connect", prepare_sqlite)
+        event.listen(engine, "checkout", _limit_busy)
+        _make_private(engine.url.database)
+    elif engine.driver == "psycopg":
+        from sandbox.store import postgres  # the driver may not be there
+
+        event.listen(engine, "do_connect", postgres.connect)
+    try:
+        prepare_schema(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _dispose(opened: Future[Engine]) -> None:
+    if not opened.exception():
+        opened.result().dispose()
 
 
 def _make_private(path: str | None) -> None:
@@ -80,22 +125,15 @@ def _make_private(path: str | None) -> None:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
-@contextmanager
-def _translated(error: type[StoreError]) -> Iterator[None]:
-    try:
-        yield
-    except (exc.SQLAlchemyError, OSError, ImportError, StoreError) as problem:
-        raise error(_sentence(problem)) from problem
-
-
-def _sentence(problem: Exception) -> str:
+def _sentence(problem: Exception, *, had_no_answer: bool) -> str:
     """What is wrong and can be told to anybody: no path, no SQL."""
     if isinstance(problem, StoreError):
         return problem.message
     if isinstance(problem, ImportError):
         return "The Python driver for the database is not installed."
     code = getattr(problem.orig, "sqlite_errorcode", 0) if isinstance(problem, exc.DBAPIError) else 0
-    return SQLITE_PROBLEMS.get(code & 0xFF, "The database cannot be used at the moment.")
+    other = DOES_NOT_ANSWER if had_no_answer else "The database cannot be used at the moment."
+    return SQLITE_PROBLEMS.get(code & 0xFF, other)
 
 
 def url_of(settings: Settings) -> str:
@@ -125,8 +163,8 @@ def _problem(url: str) -> str:
 
 def prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     """Set up a connection to SQLite."""
+    _limit_busy(connection)
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
     # WAL: readers do not wait for a writer. With it, NORMAL loses no committed run when the server dies, only,
     # perhaps, the last ones when the machine does: https://www.sqlite.org/pragma.html#pragma_synchronous
     _enter_wal(cursor)
@@ -137,14 +175,24 @@ def prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> No
     cursor.close()
 
 
+def _limit_busy(connection: sqlite3.Connection, *_: object) -> None:
+    """Have it wait for another process that writes to the same file no longer than this thread does."""
+    connection.execute(f"PRAGMA busy_timeout={int(_busy_seconds() * 1000)}").close()
+
+
+def _busy_seconds() -> float:
+    left = seconds_left()
+    return ANSWER_SECONDS if left is None else left
+
+
 def _enter_wal(cursor: sqlite3.Cursor) -> None:
     """SQLite does not wait by itself when another process is doing the same to a new file."""
-    deadline = time.monotonic() + BUSY_SECONDS
+    end = time.monotonic() + _busy_seconds()
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as problem:
-            if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
             time.sleep(0.01)
         else:

@@ -32,6 +32,9 @@ SCANNED_ROWS = 100
 SEARCH_SECONDS = 0.5
 """After this time a listing ends where it is; the next page goes on from there."""
 
+CLEAR_SECONDS = 20.0
+"""What forgetting everything may take: a million runs."""
+
 CURSOR_PREFIX = "row-"
 CURSOR = re.compile(CURSOR_PREFIX + "([0-9]{1,18})")
 """Where a page of a listing ended: no run's id, and good also when that run has been deleted."""
@@ -211,9 +214,9 @@ class History:
         :raises HistoryError: when the store cannot be written.
         """
         forgotten = _seen_by(caller) if everybodys else RUNS.c.owner.in_(_owners(caller))
-        with self._database.writing(HistoryError) as connection:
+        with self._database.writing(HistoryError, CLEAR_SECONDS) as connection:
             count = connection.execute(delete(RUNS).where(forgotten)).rowcount
-        with self._database.reading(HistoryError) as connection:
+        with self._database.reading(HistoryError, CLEAR_SECONDS) as connection:
             if connection.dialect.name == "sqlite":
                 _tidy_sqlite(connection.execution_options(isolation_level="AUTOCOMMIT"))
         self._remove_files()

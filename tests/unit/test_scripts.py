@@ -16,7 +16,7 @@ from sandbox.settings import load
 from scripts import bases, browser, image, postgres
 from scripts import engine as engine_script
 from scripts.stages import Failed, Stage
-from tests import databases
+from tests import postgres_server
 from tests.commands import PYTHON, run
 from tests.commands import clone as clone
 from tests.conftest import ROOT, eventually
@@ -157,7 +157,7 @@ def test_without_postgresql_the_tests_of_the_history_fail_and_say_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(postgres, "find", lambda: None)
-    with pytest.raises(pytest.fail.Exception, match="make postgres"), databases.postgresql_server():
+    with pytest.raises(pytest.fail.Exception, match="make postgres"), postgres_server.postgresql_server():
         pass
 
 
