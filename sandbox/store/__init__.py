@@ -7,6 +7,7 @@ rows        a run as the text and numbers that are stored
 tables      the tables of today
 migrations  from those of older versions to them, in numbered order
 history     adding, searching, deleting
+trimming    room for new runs
 keys        adding, finding, revoking them
 recorder    the observer of runs that fills it
 artifacts   the files that runs gave back: no table, but a folder beside

@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sandbox.errors import StoreError
 from sandbox.settings import Settings, SettingsError
 from sandbox.store.migrations import prepare_schema
-from sandbox.store.patience import ANSWER_SECONDS, HANG_SECONDS, Patience, deadline, seconds_left
+from sandbox.store.patience import ANSWER_SECONDS, HANG_SECONDS, Patience, begin_anew, deadline, seconds_left
 
 SQLITE_PROBLEMS = {
     sqlite3.SQLITE_NOTADB: "The database's file is damaged; moved away, a new one takes its place.",
@@ -46,14 +46,21 @@ class Database:
 
     @contextmanager
     def reading(self, error: type[StoreError], seconds: float = 0) -> Iterator[Connection]:
-        """A connection; what goes wrong with it is raised as `error`, in words for everybody, within the seconds."""
-        with self._used(self._reads, error, seconds) as engine, engine.connect() as connection:
+        """A connection; what goes wrong with it is raised as `error`, in words for everybody.
+
+        `seconds` are for what takes longer than uses do once there is one.
+        """
+        with self._used(self._reads, error) as engine, engine.connect() as connection:
+            if seconds:
+                begin_anew(seconds)
             yield connection
 
     @contextmanager
     def writing(self, error: type[StoreError], seconds: float = 0) -> Iterator[Connection]:
         """The same in a transaction, which is undone when anything is raised in it."""
-        with self._used(self._writes, error, seconds) as engine, engine.begin() as connection:
+        with self._used(self._writes, error) as engine, engine.begin() as connection:
+            if seconds:
+                begin_anew(seconds)
             yield connection
 
     def close(self) -> None:
@@ -62,12 +69,12 @@ class Database:
             self._opened.add_done_callback(_dispose)
 
     @contextmanager
-    def _used(self, patience: Patience, error: type[StoreError], seconds: float) -> Iterator[Engine]:
+    def _used(self, patience: Patience, error: type[StoreError]) -> Iterator[Engine]:
         if reason := patience.what_hangs():
             raise error(reason)
         began_at = time.monotonic()
         try:
-            with deadline(seconds or self._answer_seconds):
+            with deadline(self._answer_seconds):
                 yield self._engine()
         except (exc.SQLAlchemyError, OSError, ImportError, StoreError) as problem:
             had_no_answer = time.monotonic() - began_at >= HANG_SECONDS

@@ -5,6 +5,7 @@ Whoever asks is told of what he may see (`Caller.may_see`), as if there were not
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +18,10 @@ from sandbox.errors import HistoryError, NotFound
 from sandbox.models import Caller, RunRequest, RunResult
 from sandbox.store.artifacts import ArtifactFiles
 from sandbox.store.database import Database
+from sandbox.store.patience import ANSWER_SECONDS, deadline
 from sandbox.store.rows import LONG_FIELDS, MARK_BYTES, SHORT_CHARACTERS, parted, shortened, storable, to_json, to_row
 from sandbox.store.tables import RESTS, RUNS
-
-RETENTION_SLACK = 50
-"""Old runs are deleted this many at a time, so that most runs pay nothing for it."""
-
-BYTES_SLACK = 16
-"""When the bytes are used up, this part of them is made free at a time."""
+from sandbox.store.trimming import Trimmer, wait_alone
 
 SCANNED_ROWS = 100
 """How many runs are looked through between two looks at the clock; their heads are a few megabytes at most."""
@@ -62,11 +59,9 @@ class History:
         """
         self._database = database
         self._limit = limit
-        self._max_bytes = max_bytes
+        self._trimmer = Trimmer(limit, max_bytes)
         self._field_bytes = output_bytes + MARK_BYTES
         self._files = files
-        self._since_trim = RETENTION_SLACK
-        self._bytes: int | None = None
 
     def add(self, request: RunRequest, result: RunResult) -> None:
         """Store one finished run.
@@ -76,53 +71,24 @@ class History:
         if not self._limit:
             return
         run, rests = parted(to_row(request, result, self._field_bytes))
-        with self._database.writing(HistoryError) as connection:
-            added = connection.execute(ADD_RUN, run)
-            if rests:
-                assert added.inserted_primary_key is not None
-                connection.execute(ADD_RESTS, {"seq": added.inserted_primary_key.seq, **rests})
-            is_trimmed = self._trim_rows(connection)
-            is_trimmed |= self._trim_bytes(connection, run["stored_bytes"])
-        if is_trimmed:
-            self._remove_files()
-
-    def _trim_rows(self, connection: Connection) -> bool:
-        """Keep the newest `limit` rows. Numbers may have gaps, so the oldest kept one is looked up.
-
-        Whether any may have gone.
-        """
-        self._since_trim += 1
-        if self._since_trim <= min(RETENTION_SLACK, self._limit // 10):
-            return False
-        self._since_trim = 0
-        newest_first = select(RUNS.c.seq).order_by(RUNS.c.seq.desc())
-        oldest = connection.execute(newest_first.offset(self._limit - 1).limit(1)).scalar()
-        if oldest is not None:
-            connection.execute(delete(RUNS).where(RUNS.c.seq < oldest))
-        return oldest is not None
-
-    def _trim_bytes(self, connection: Connection, added: int) -> bool:
-        """Keep the newest rows that fit. Counted anew only when they seem not to, since counting reads every row.
-
-        Whether any may have gone.
-        """
-        if self._bytes is not None and self._bytes + added <= self._max_bytes:
-            self._bytes += added
-            return False
-        up_to_here = func.sum(RUNS.c.stored_bytes).over(order_by=RUNS.c.seq.desc())
-        totals = select(RUNS.c.seq, up_to_here.label("total")).subquery()
-        self._bytes = int(connection.execute(select(func.max(totals.c.total))).scalar() or 0)
-        if self._bytes > self._max_bytes:
-            too_much = totals.c.total > self._max_bytes - self._max_bytes // BYTES_SLACK
-            newest = select(func.max(totals.c.seq)).where(too_much).scalar_subquery()
-            connection.execute(delete(RUNS).where(RUNS.c.seq <= newest))
-            self._bytes = int(connection.execute(select(func.sum(RUNS.c.stored_bytes))).scalar() or 0)
-        return True
+        with deadline(ANSWER_SECONDS):
+            with self._database.writing(HistoryError) as connection:
+                added = connection.execute(ADD_RUN, run)
+                if rests:
+                    assert added.inserted_primary_key is not None
+                    connection.execute(ADD_RESTS, {"seq": added.inserted_primary_key.seq, **rests})
+                is_trimmed = self._trimmer.trim(connection, run["stored_bytes"])
+            if is_trimmed:
+                self._remove_files()
 
     def _remove_files(self) -> None:
-        """Remove the files of runs that are not there any more."""
+        """Remove the files of runs that are not there any more; where it cannot be told, next time.
+
+        What the caller did is done, and nobody is given a file of a run that is not there.
+        """
         if self._files:
-            self._files.keep_only(self._existing)
+            with contextlib.suppress(HistoryError):
+                self._files.keep_only(self._existing)
 
     def _existing(self, ids: Sequence[str]) -> set[str]:
         """Those of these runs that are there.
@@ -215,6 +181,7 @@ class History:
         """
         forgotten = _seen_by(caller) if everybodys else RUNS.c.owner.in_(_owners(caller))
         with self._database.writing(HistoryError, CLEAR_SECONDS) as connection:
+            wait_alone(connection)
             count = connection.execute(delete(RUNS).where(forgotten)).rowcount
         with self._database.reading(HistoryError, CLEAR_SECONDS) as connection:
             if connection.dialect.name == "sqlite":

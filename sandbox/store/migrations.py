@@ -57,6 +57,8 @@ def begin_alone(connection: Connection) -> None:
         # Its driver would begin only with the first change of a row, and commit each change of a table.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif connection.dialect.name == "postgresql":
+        # Waiting for them, or writing all runs anew, may take longer than an answer to somebody.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 

@@ -6,6 +6,7 @@ time asks again: else it would hold every thread of the server, and every run, u
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -25,18 +26,29 @@ _of_thread = threading.local()
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """What this thread waits for in the block ends after so long."""
-    _of_thread.deadline = time.monotonic() + seconds
+    """What this thread waits for in the block ends after so long, or sooner if there is a deadline already."""
+    outer = _deadline()
+    _of_thread.deadline = min(outer, time.monotonic() + seconds)
     try:
         yield
     finally:
-        del _of_thread.deadline
+        _of_thread.deadline = outer
+
+
+def begin_anew(seconds: float) -> None:
+    """Give what is still to come in the block so long from now on."""
+    _of_thread.deadline = time.monotonic() + seconds
 
 
 def seconds_left() -> float | None:
     """Until the deadline, 0 after it; None without one."""
-    at: float | None = getattr(_of_thread, "deadline", None)
-    return None if at is None else max(0.0, at - time.monotonic())
+    left = _deadline() - time.monotonic()
+    return None if left == math.inf else max(0.0, left)
+
+
+def _deadline() -> float:
+    at: float = getattr(_of_thread, "deadline", math.inf)
+    return at
 
 
 class Patience:

@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from sandbox.errors import NotFound
+from sandbox.errors import HistoryError, NotFound
 from sandbox.models import Artifact, Caller, InlineArtifact, Omission, RunRequest, RunResult, Status, StoredArtifact
 from sandbox.settings import load
 from sandbox.store.artifacts import INLINE_BYTES, INLINE_TOTAL_BYTES, ArtifactFiles, media_type_of
@@ -227,6 +227,24 @@ def test_what_the_history_has_no_room_for_has_no_files(database: Database, folde
         add(history, files, run_id)
     kept_ids = {row["id"] for row in history.page(NOBODY)[0]}
     assert kept_ids <= {*there(folder)} and len(there(folder)) < 15
+
+
+def test_what_is_done_is_done_though_it_cannot_be_told_whose_files_may_go(
+    database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ArtifactFiles(folder, 1000)
+    history = kept(database, files, IDS[1])
+    add(history, files, IDS[2])
+
+    def fail(ids: object) -> set[str]:
+        raise HistoryError("The database does not answer.")
+
+    with monkeypatch.context() as fault:
+        fault.setattr(history, "_existing", fail)
+        assert history.delete(NOBODY, IDS[1])
+        assert history.artifacts(NOBODY, IDS[1]) == []
+    assert history.delete(NOBODY, IDS[2])
+    assert there(folder) == []
 
 
 # --- Over HTTP --------------------------------------------------------------------------------------------
