@@ -15,7 +15,7 @@ from flask_compress import Compress
 
 from executor import Executor
 from sandbox.engine import image, versions
-from sandbox.errors import EngineError
+from sandbox.errors import EngineError, StoreError
 from sandbox.settings import Settings, SettingsError, load
 from sandbox.store.artifacts import ArtifactFiles
 from sandbox.store.database import Database, url_of
@@ -100,6 +100,9 @@ def _compress(app: Flask) -> None:
 
 # --- python app.py ----------------------------------------------------------------------------------------
 
+CHANGE_SECONDS = 60.0
+"""How long a start waits for that."""
+
 
 def main() -> int:
     """Serve until told to stop. The exit status: 0 after a signal, 1 when it cannot start, 2 for bad settings."""
@@ -113,6 +116,7 @@ def main() -> int:
     try:
         sockets = server.listen(settings)
         prepare_image(settings)
+        prepare_database(database)
         app = create_app(settings, database=database)
     except OSError as problem:
         print(server.why_not_started(problem, settings), file=sys.stderr)
@@ -144,6 +148,14 @@ def prepare_image(settings: Settings) -> None:
         versions.label_ours(image.Image.of(settings))
     except EngineError as problem:
         print(f"Programs cannot be run yet: {problem.message}", file=sys.stderr)
+
+
+def prepare_database(database: Database) -> None:
+    """Have the tables of an older version changed before anybody waits for it. Without, the server starts, too."""
+    try:
+        database.open(CHANGE_SECONDS)
+    except StoreError as problem:
+        print(f"No history and no keys yet: {problem.message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

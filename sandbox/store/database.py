@@ -29,8 +29,21 @@ SQLITE_PROBLEMS = {
 }
 """By primary result code: https://www.sqlite.org/rescode.html"""
 
-
 DOES_NOT_ANSWER = "The database does not answer."
+
+
+class Failed(Exception):
+    """A use that began then, in `time.monotonic`, has: in words for everybody."""
+
+    def __init__(self, problem: Exception, began_at: float) -> None:
+        has_waited = time.monotonic() - began_at >= HANG_SECONDS
+        self.had_no_answer: bool = has_waited or (isinstance(problem, Failed) and problem.had_no_answer)
+        self.reason = _sentence(problem, had_no_answer=self.had_no_answer)
+        super().__init__(self.reason)
+
+
+PROBLEMS = (exc.SQLAlchemyError, OSError, ImportError, StoreError, Failed)
+"""What a use of it may raise that is no bug of ours."""
 
 
 class Database:
@@ -43,6 +56,14 @@ class Database:
         self._reads, self._writes = Patience(), Patience()
         self._opening = threading.Lock()
         self._opened: Future[Engine] | None = None
+
+    def open(self, seconds: float) -> None:
+        """Connect, and have the tables made or changed, now and not at first use. Goes on after the seconds.
+
+        :raises StoreError: when it cannot be used, or not yet.
+        """
+        with self._used(self._reads, StoreError, seconds):
+            pass
 
     @contextmanager
     def reading(self, error: type[StoreError], seconds: float = 0) -> Iterator[Connection]:
@@ -69,18 +90,17 @@ class Database:
             self._opened.add_done_callback(_dispose)
 
     @contextmanager
-    def _used(self, patience: Patience, error: type[StoreError]) -> Iterator[Engine]:
+    def _used(self, patience: Patience, error: type[StoreError], seconds: float = 0) -> Iterator[Engine]:
         if reason := patience.what_hangs():
             raise error(reason)
         began_at = time.monotonic()
         try:
-            with deadline(self._answer_seconds):
+            with deadline(seconds or self._answer_seconds):
                 yield self._engine()
-        except (exc.SQLAlchemyError, OSError, ImportError, StoreError) as problem:
-            had_no_answer = time.monotonic() - began_at >= HANG_SECONDS
-            reason = _sentence(problem, had_no_answer=had_no_answer)
-            patience.failed(reason, had_no_answer=had_no_answer)
-            raise error(reason) from problem
+        except PROBLEMS as problem:
+            failed = Failed(problem, began_at)
+            patience.failed(failed.reason, had_no_answer=failed.had_no_answer)
+            raise error(failed.reason) from problem
         else:
             patience.worked()
 
@@ -95,8 +115,11 @@ class Database:
 
 
 def _open(url: str, opened: Future[Engine]) -> None:
+    began_at = time.monotonic()
     try:
         opened.set_result(_open_engine(url))
+    except PROBLEMS as problem:
+        opened.set_exception(Failed(problem, began_at))
     except BaseException as problem:
         opened.set_exception(problem)
 
@@ -134,8 +157,8 @@ def _make_private(path: str | None) -> None:
 
 def _sentence(problem: Exception, *, had_no_answer: bool) -> str:
     """What is wrong and can be told to anybody: no path, no SQL."""
-    if isinstance(problem, StoreError):
-        return problem.message
+    if isinstance(problem, StoreError | Failed):
+        return problem.reason
     if isinstance(problem, ImportError):
         return "The Python driver for the database is not installed."
     code = getattr(problem.orig, "sqlite_errorcode", 0) if isinstance(problem, exc.DBAPIError) else 0

@@ -158,3 +158,16 @@ def test_64_at_once_are_all_answered_while_the_database_hangs(
     assert [answer.seconds for path, _, answer in told if path != "/run" and answer.seconds > BOUND_SECONDS] == []
     postgres.go_on()
     settle(server)
+
+
+@pytest.mark.postgres
+def test_a_server_starts_without_its_database_and_finds_it_later(
+    real_engine: None, postgres: PostgresServer, database_url: str, tmp_path: Path
+) -> None:
+    postgres.stop()
+    with serve(tmp_path, pool="python:2", database_url=database_url) as server:
+        assert "No history and no keys yet: The database cannot be used at the moment." in server.log.read_text()
+        assert run(server, 21).json["output"] == "42\n"
+        postgres.start()
+        settle(server)
+        assert lost(server)

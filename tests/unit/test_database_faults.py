@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import threading
 import time
@@ -257,3 +258,11 @@ def test_forgetting_everything_may_take_longer(own: Database) -> None:
         "CREATE TRIGGER slowly BEFORE DELETE ON runs FOR EACH ROW EXECUTE FUNCTION slowly()",
     )
     assert history.clear(OPERATOR, everybodys=True) == 3
+
+
+def test_an_address_at_which_nobody_says_anything_is_waited_for_no_longer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = Database("postgresql", f"postgresql+psycopg://a@127.0.0.1:{silent.getsockname()[1]}/a")
+        told, seconds = waited(lambda: database.history().page(NOBODY))
+    assert ("does not answer" in told, seconds < BOUND_SECONDS) == (True, True), (told, seconds)
+    database.close()

@@ -19,6 +19,8 @@ from tests.conftest import eventually
 from tests.databases import NOBODY, OPERATOR, Database, fill, ids, result
 
 REQUEST = RunRequest("python", "x")
+SLOW_SECONDS = 6.0
+DOWN_TO_4 = "ALTER TABLE api_keys DROP COLUMN max_code_characters", "UPDATE history_version SET version = 4"
 
 
 @contextmanager
@@ -90,8 +92,13 @@ def sleeps(database: Database) -> bool:
     return bool(database.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
 
 
-SLOW_SECONDS = 6.0
-DOWN_TO_4 = "ALTER TABLE api_keys DROP COLUMN max_code_characters", "UPDATE history_version SET version = 4"
+def test_a_start_waits_for_the_tables_to_be_changed(database: Database, seen: dict[str, object]) -> None:
+    database.history().page(NOBODY)
+    database.close()
+    database.execute(*DOWN_TO_4)
+    database.open().open(10 * SLOW_SECONDS)
+    assert seen
+    assert database.execute("SELECT version FROM history_version") == [(migrations.SCHEMA_VERSION,)]
 
 
 @pytest.fixture
