@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,13 @@ class Told:
 
 
 def run(server: Server, number: int) -> Told:
-    return Told(server, "POST", "/run", json={"code": f"print({number} * 2)"})
+    """By a page whose container is kept: the start of another is no matter of the database."""
+    return Told(server, "POST", "/run", json={"code": f"print({number} * 2)"}, cookies=page_of(server))
+
+
+@cache
+def page_of(server: Server) -> requests.cookies.RequestsCookieJar:
+    return requests.get(server.url, timeout=10).cookies
 
 
 def lost(server: Server) -> float:
@@ -125,7 +132,7 @@ def test_programs_run_while_the_database_is_away_and_what_is_lost_is_counted(
     getattr(postgres, {"hang": "go_on", "stop": "start"}[fault])()
     count += settle(server)
     assert eventually(lambda: Told(server, "GET", "/history", headers=bearer).status == 200, BACK_SECONDS)
-    rows = Told(server, "GET", "/history?limit=100").json["history"]
+    rows = Told(server, "GET", "/history?limit=100", cookies=page_of(server)).json["history"]
     assert lost(server)
     assert len(rows) + lost(server) == count
     log = server.log.read_text()
