@@ -133,8 +133,8 @@ def test_a_loop_without_end_is_ended_in_time(run_claim: Run, language: str) -> N
 
 
 @with_program("memory")
-def test_memory_beyond_the_limit_ends_the_program(run_claim: Run, language: str) -> None:
-    result = run_claim(language, "memory")
+def test_memory_beyond_the_limit_ends_the_program(run: Run, language: str) -> None:
+    result = run(PROGRAMS[language]["memory"], language)
     assert (result.status, result.exit_code, result.signal) == (Status.MEMORY, 137, "SIGKILL")
 
 
