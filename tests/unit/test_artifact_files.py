@@ -100,6 +100,16 @@ def test_the_oldest_make_room(folder: Path) -> None:
     assert there(folder) == IDS[2:5], "more than the budget is not kept, and moves nobody"
 
 
+def test_all_but_the_newest_go_while_the_disk_is_nearly_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else they would fill it within their budget, and the history, which lies there too, could not even be deleted."""
+    files = ArtifactFiles(folder, 100)
+    for run_id in IDS[:2]:
+        give(files, run_id, {"a": bytes(30)})
+    monkeypatch.setattr("sandbox.store.artifacts.LEAST_FREE_BYTES", 1 << 62)
+    give(files, IDS[2], {"a": bytes(30)})
+    assert there(folder) == [IDS[2]]
+
+
 def test_what_an_earlier_server_has_kept_counts(folder: Path) -> None:
     give(ArtifactFiles(folder, 100), IDS[1], {"a": bytes(60)})
     os.utime(folder / IDS[1], (0, 0))
