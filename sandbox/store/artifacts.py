@@ -118,11 +118,13 @@ class Arriving:
             self._give_up(problem)
 
     def drop(self) -> None:
-        """Write no more of the present file. The next one takes its number, unless it is whole."""
+        """Remove the present file, unless it is whole. The next one takes its number."""
         if self._file is not None:
             with contextlib.suppress(OSError):  # what was still to be written is not wanted
                 self._file.close()
             self._file = None
+            with contextlib.suppress(OSError):
+                (self.folder / str(len(self.files))).unlink()  # or it would take room that is on no account
 
     def omit(self, path: str, reason: Omission) -> None:
         self.omitted.append(OmittedArtifact(path, reason))

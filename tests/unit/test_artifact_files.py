@@ -91,6 +91,17 @@ def test_a_file_that_was_dropped_leaves_its_number_to_the_next(folder: Path) -> 
     assert content(files, IDS[1], 0) == b"ok" and there(folder / IDS[1]) == ["0"]
 
 
+def test_of_a_file_that_was_dropped_nothing_stays(folder: Path) -> None:
+    """It would be on no account: 16 MiB of each run in the history, whatever the budget is."""
+    with ArtifactFiles(folder, 1000).arriving(IDS[1]) as arriving:
+        arriving.begin("a", 1)
+        arriving.write(b"1")
+        arriving.begin("b", 100_000)
+        arriving.write(bytes(99_999))
+        arriving.drop()
+    assert there(folder / IDS[1]) == ["0"]
+
+
 def test_the_oldest_make_room(folder: Path) -> None:
     files = ArtifactFiles(folder, 100)
     for run_id in IDS[:5]:
