@@ -140,7 +140,8 @@ class Report:
         cpu_seconds = self.cpu_seconds
         if cpu_seconds is not None:
             cpu_seconds = min(cpu_seconds, seconds * (os.cpu_count() or 1))
-        return replace(self, wall_seconds=min(self.wall_seconds, seconds), cpu_seconds=cpu_seconds)
+        before = self.before and self.before.within(seconds)
+        return replace(self, wall_seconds=min(self.wall_seconds, seconds), cpu_seconds=cpu_seconds, before=before)
 
 
 class Transcript:

@@ -20,8 +20,9 @@ from sandbox.languages.language import Language
 from sandbox.models import Limits, RunRequest, RunResult, Status
 from sandbox.packs import add_with, imports_of
 
-MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)([.\w]*)'")
-"""Begins the last line of an error: the module, and what of it."""
+MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w++)([.\w]*+)'")
+"""Begins the last line of an error: the module, and what of it. A program may write megabytes of it: nothing that was
+matched is given back (`++`), or it would take the square of their number."""
 
 SOURCE_BYTES = 64 << 10
 """How much of a program is looked at."""

@@ -1,7 +1,7 @@
 """The files that runs have given back: one folder, in it a folder a run, in that a file each, named by its number.
 
-No name that a program has chosen is ever one here. There is a budget for all of them; the oldest run's go first, and
-those of a run that is not in the history any more. Knows nothing of containers or HTTP.
+No name that a program has chosen is ever one here. There is a budget for all of them, and some of the disk stays free;
+the oldest run's go first, and those of a run that is not in the history any more. Knows nothing of containers or HTTP.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ INLINE_BYTES = 1 << 20
 
 INLINE_TOTAL_BYTES = 4 << 20
 """As much as comes with one result."""
+
+LEAST_FREE_BYTES = 64 << 20
+"""What files leave free of the disk: the history lies there too, and while that is full, nothing can be deleted."""
 
 RUN_ID = re.compile("[0-9a-f]{16}")
 
@@ -115,11 +118,13 @@ class Arriving:
             self._give_up(problem)
 
     def drop(self) -> None:
-        """Write no more of the present file. The next one takes its number, unless it is whole."""
+        """Remove the present file, unless it is whole. The next one takes its number."""
         if self._file is not None:
             with contextlib.suppress(OSError):  # what was still to be written is not wanted
                 self._file.close()
             self._file = None
+            with contextlib.suppress(OSError):
+                (self.folder / str(len(self.files))).unlink()  # or it would take room that is on no account
 
     def omit(self, path: str, reason: Omission) -> None:
         self.omitted.append(OmittedArtifact(path, reason))
@@ -218,8 +223,13 @@ class ArtifactFiles:
 
     def _trim(self) -> None:
         with self._lock:
-            while sum(self._sizes.values()) > self._max_bytes:
+            while sum(self._sizes.values()) > self._max_bytes or (len(self._sizes) > 1 and self._is_disk_full()):
                 self._remove(next(iter(self._sizes)))
+
+    def _is_disk_full(self) -> bool:
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(self._folder).free < LEAST_FREE_BYTES
+        return False
 
     def _remove(self, run_id: str) -> None:
         self._sizes.pop(run_id, None)

@@ -91,6 +91,17 @@ def test_a_file_that_was_dropped_leaves_its_number_to_the_next(folder: Path) -> 
     assert content(files, IDS[1], 0) == b"ok" and there(folder / IDS[1]) == ["0"]
 
 
+def test_of_a_file_that_was_dropped_nothing_stays(folder: Path) -> None:
+    """It would be on no account: 16 MiB of each run in the history, whatever the budget is."""
+    with ArtifactFiles(folder, 1000).arriving(IDS[1]) as arriving:
+        arriving.begin("a", 1)
+        arriving.write(b"1")
+        arriving.begin("b", 100_000)
+        arriving.write(bytes(99_999))
+        arriving.drop()
+    assert there(folder / IDS[1]) == ["0"]
+
+
 def test_the_oldest_make_room(folder: Path) -> None:
     files = ArtifactFiles(folder, 100)
     for run_id in IDS[:5]:
@@ -98,6 +109,16 @@ def test_the_oldest_make_room(folder: Path) -> None:
     assert there(folder) == IDS[2:5]
     give(files, IDS[5], {"a": bytes(101)})
     assert there(folder) == IDS[2:5], "more than the budget is not kept, and moves nobody"
+
+
+def test_all_but_the_newest_go_while_the_disk_is_nearly_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else they would fill it within their budget, and the history, which lies there too, could not even be deleted."""
+    files = ArtifactFiles(folder, 100)
+    for run_id in IDS[:2]:
+        give(files, run_id, {"a": bytes(30)})
+    monkeypatch.setattr("sandbox.store.artifacts.LEAST_FREE_BYTES", 1 << 62)
+    give(files, IDS[2], {"a": bytes(30)})
+    assert there(folder) == [IDS[2]]
 
 
 def test_what_an_earlier_server_has_kept_counts(folder: Path) -> None:

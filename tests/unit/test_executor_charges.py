@@ -50,3 +50,9 @@ def test_what_is_true_is_left_as_it_is() -> None:
     honest = Report(wait_status=0, wall_seconds=1.0, cpu_seconds=0.9)
     assert honest.within(1.5) == honest
     assert Report(stopped="timeout", wall_seconds=2.0).within(1.0).cpu_seconds is None
+
+
+def test_a_compiler_has_had_no_more_time_than_there_was_either() -> None:
+    compiler = Report(wait_status=0, wall_seconds=1e12, cpu_seconds=1e12)
+    before = Report(wait_status=0, before=compiler).within(1.5).before
+    assert before is not None and before.wall_seconds == 1.5

@@ -138,3 +138,10 @@ def test_the_engine_is_asked_for_packs_only_after_a_module_of_one_was_missing(er
     with_hint(failed(error), ready)
     with pytest.raises(AssertionError):
         with_hint(failed("ModuleNotFoundError: No module named 'numpy'\n"), ready)
+
+
+@pytest.mark.parametrize("part", ["a", "a.", ".", "numpy"])
+def test_looking_for_a_missing_module_takes_linear_time(part: str) -> None:
+    """As much as a program may have kept of its error. The square of that took hours, in which nobody was answered."""
+    result = failed("ModuleNotFoundError: No module named '" + part * ((4 << 20) // len(part)))
+    assert with_hint(result, frozenset) is result
