@@ -7,6 +7,8 @@ from sandbox.languages.language import MADE, PATH_TO_MADE, Compiler, Errors, Exa
 FLAGS = (
     "--edition=2021",
     "--crate-name=program",
+    # Whatever the source calls itself: a library could not be started.
+    "--crate-type=bin",
     "-Copt-level=1",
     # Without them numbers would overflow unnoticed, as nobody is used to who learns with `cargo run`.
     "-Cdebug-assertions=on",

@@ -172,7 +172,7 @@ class ArtifactFiles:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._arriving: set[str] = set()
-        self._sizes = _found(folder) if max_bytes else {}
+        self._sizes = _found(folder)
         """Of each run's files, the oldest run first."""
         self._trim()
 
@@ -244,8 +244,8 @@ class ArtifactFiles:
 def _found(folder: Path) -> dict[str, int]:
     """Size of each run's files that are there already, the oldest first."""
     runs: list[tuple[float, str, int]] = []
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for run in folder.iterdir():
-            if RUN_ID.fullmatch(run.name):
+            if RUN_ID.fullmatch(run.name) and run.is_dir():
                 runs.append((run.stat().st_mtime, run.name, sum(file.stat().st_size for file in run.iterdir())))
     return {name: size for _, name, size in sorted(runs)}

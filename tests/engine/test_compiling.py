@@ -138,6 +138,26 @@ def test_a_project_is_made_of_the_modules_that_its_entry_names(executor: Executo
     assert "/app/src/deep/mod.rs:3:" in result.error
 
 
+def test_what_calls_itself_a_library_does_not_compile_as_a_program(run: Run) -> None:
+    result = run('#![crate_type="rlib"]\npub fn part() {}\n', "rust")
+    assert result.status is Status.COMPILE_ERROR and result.compile
+    assert "main" in result.compile.error
+
+
+def test_a_project_does_not_configure_the_compiler(executor: Executor) -> None:
+    files = {"main.go": "package main\n\nfunc main() { println(42) }\n", ".config/go/env": "GOFLAGS=-n\n"}
+    archive = check_archive(zip_of(files), executor.settings)
+    result = executor.run(RunRequest("go", archive=archive, entry="main.go"))
+    assert (result.error, result.status) == ("42\n", Status.OK), result.compile
+
+
+def test_an_entry_in_typescript_may_have_any_name(executor: Executor) -> None:
+    files = {"x/a=b.ts": "console.log(42)\n", "b.ts": "console.log('another')\n"}
+    archive = check_archive(zip_of(files), executor.settings)
+    result = executor.run(RunRequest("typescript", archive=archive, entry="x/a=b.ts"))
+    assert (result.output, result.status) == ("42\n", Status.OK), result.compile
+
+
 def test_a_number_that_overflows_is_a_panic_in_rust(run: Run) -> None:
     result = run(
         'fn main() {\n    let n: u8 = std::env::args().count() as u8;\n    println!("{}", n + 255);\n}\n', "rust"

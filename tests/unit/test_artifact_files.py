@@ -330,3 +330,11 @@ def test_with_a_run_that_is_deleted_its_files_are_gone(client: FlaskClient) -> N
 def test_the_page_is_told_how_much_comes_back(client: FlaskClient) -> None:
     told = client.get("/config").get_json()["artifacts"]
     assert told == {"count": 20, "bytes": 16 << 20, "inline_bytes": INLINE_BYTES}
+
+
+def test_what_an_earlier_server_has_kept_goes_if_nothing_shall_be(tmp_path: Path) -> None:
+    (tmp_path / "0123456789abcdef").mkdir()
+    (tmp_path / "0123456789abcdef" / "0").write_bytes(b"kept")
+    (tmp_path / "f123456789abcdef").write_text("no folder")
+    ArtifactFiles(tmp_path, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["f123456789abcdef"]
