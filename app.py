@@ -116,7 +116,7 @@ def main() -> int:
     try:
         sockets = server.listen(settings)
         prepare_image(settings)
-        prepare_database(database)
+        prepare_database(settings, database)
         app = create_app(settings, database=database)
     except OSError as problem:
         print(server.why_not_started(problem, settings), file=sys.stderr)
@@ -150,8 +150,12 @@ def prepare_image(settings: Settings) -> None:
         print(f"Programs cannot be run yet: {problem.message}", file=sys.stderr)
 
 
-def prepare_database(database: Database) -> None:
-    """Have the tables of an older version changed before anybody waits for it. Without, the server starts, too."""
+def prepare_database(settings: Settings, database: Database) -> None:
+    """Have the tables of an older version changed before anybody waits for it. Without, the server starts, too.
+
+    :raises OSError: when there can be no data folder.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     try:
         database.open(CHANGE_SECONDS)
     except StoreError as problem:

@@ -13,6 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import app as app_module
+from app import prepare_database
 from sandbox.errors import (
     Busy,
     Cancelled,
@@ -27,6 +28,7 @@ from sandbox.errors import (
 )
 from sandbox.models import RunRequest, RunResult, Status
 from sandbox.settings import load
+from sandbox.store.database import Database, url_of
 from tests.fakes import FakeExecutor, FakeHistory, keys_of, row, web_app
 from web.errors import STATUS_OF, status_of
 
@@ -347,3 +349,12 @@ def test_an_executor_that_the_app_makes_writes_to_the_history(tmp_path: Path, mo
         observer(RunRequest("python", "x"), RunResult("a", "python", Status.OK, "", "", 0))
     assert history.added == ["a"]
     assert app.extensions["history"] is history
+
+
+def test_a_first_start_has_its_history_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load(data_dir=tmp_path / "not" / "there")
+    database = Database(url_of(settings))
+    prepare_database(settings, database)
+    database.close()
+    assert capsys.readouterr().err == ""
+    assert (settings.data_dir / "history.db").exists()
