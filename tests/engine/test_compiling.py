@@ -144,6 +144,12 @@ def test_what_calls_itself_a_library_does_not_compile_as_a_program(run: Run) -> 
     assert "main" in result.compile.error
 
 
+def test_a_package_that_is_no_program_does_not_compile_as_one(run: Run) -> None:
+    result = run("package lib\n\nfunc Main() {}\n", "go")
+    assert result.status is Status.COMPILE_ERROR and result.compile
+    assert result.compile.error == "user_code.go: not in package main, so there is nothing to start\n"
+
+
 def test_a_project_does_not_configure_the_compiler(executor: Executor) -> None:
     files = {"main.go": "package main\n\nfunc main() { println(42) }\n", ".config/go/env": "GOFLAGS=-n\n"}
     archive = check_archive(zip_of(files), executor.settings)
